@@ -1,0 +1,36 @@
+# sclatent: compared, scored and reproducible latent spaces of single-cell data.
+#
+# fetch -> ingest -> preprocess -> train -> encode -> embed -> cluster -> score -> collect -> figures -> report
+# One file of rules a stage. `snakemake` runs the studies that config/config.yaml names; see README.md.
+
+
+configfile: workflow.source_path("config/datasets.yaml")
+configfile: workflow.source_path("config/models.yaml")
+configfile: workflow.source_path("config/config.yaml")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/fetch.smk"
+include: "workflow/rules/ingest.smk"
+include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/encode.smk"
+include: "workflow/rules/embed.smk"
+include: "workflow/rules/cluster.smk"
+include: "workflow/rules/score.smk"
+include: "workflow/rules/collect.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "results/report.html",
+
+
+onsuccess:
+    print_headlines()

@@ -1,0 +1,31 @@
+"""Gather the scores of a study over data sets, models and seeds; summarise them; say what failed and what it cost."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from _job import provenance, run
+from sclatent.atomic import replacing
+from sclatent.provenance import as_text
+from sclatent.summary import as_html_page, as_text_table, headline, read_resources, read_runs, summarize
+from sclatent.tables import read_table, write_table
+
+
+def main(snakemake):
+    files, output, params = snakemake.input, snakemake.output, snakemake.params
+    scores = pd.concat([read_table(path, "scores") for path in files.scores], ignore_index=True)
+    runs = read_runs(params.jobs, files.latents)
+    summary = summarize(scores, runs)
+    origin = provenance(snakemake, [*files.scores, *files.latents])
+    write_table(scores, output.scores, "scores", origin)
+    write_table(runs, output.runs, "runs", origin)
+    write_table(summary, output.summary, "summary", origin)
+    write_table(read_resources(files.benchmarks), output.resources, "resources", provenance(snakemake, files.benchmarks))
+    table = headline(summary, runs, params.titles)
+    for path, text in [(output.headline, as_text_table(table)), (output.page, as_html_page(table, params.title, as_text(origin)))]:
+        with replacing(path) as temporary:
+            Path(temporary).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

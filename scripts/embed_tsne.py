@@ -1,0 +1,26 @@
+"""Draw t-SNE maps of the mean latent of every seed of one model on one data set; the three-dimensional one of its first seed."""
+
+from _job import provenance, run
+from sclatent.determinism import make_deterministic
+from sclatent.embedding import tsne
+from sclatent.matrices import read_matrix, write_matrix
+from sclatent.seeds import arrays_of, collect_seeds, failures_of
+
+
+def main(snakemake):
+    latents, params = snakemake.input.latents, snakemake.params
+    adata = read_matrix(latents)
+    means = {seed: latent for (name, seed), latent in arrays_of(adata).items() if name == "mean"}
+    maps = {}
+    for seed, latent in means.items():
+        for n_components in [2, 3] if seed == min(means) else [2]:
+            make_deterministic(seed, params.threads)
+            maps[f"tsne_{n_components}d", seed] = tsne(
+                latent, n_components, params.perplexity, params.max_iter, seed, params.threads
+            )
+    embedding = collect_seeds(adata.obs, maps, failures_of(adata))
+    write_matrix(embedding, snakemake.output[0], "embedding", provenance(snakemake, [latents]))
+
+
+if __name__ == "__main__":
+    run(main)

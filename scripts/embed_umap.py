@@ -1,0 +1,27 @@
+"""Draw UMAP maps of the mean latent of every model on one data set, first trained seed, in one process: UMAP compiles anew in each."""
+
+import anndata as ad
+
+from _job import provenance, run
+from sclatent.determinism import make_deterministic
+from sclatent.embedding import umap
+from sclatent.matrices import read_matrix, write_matrix
+from sclatent.seeds import arrays_of
+
+
+def main(snakemake):
+    params = snakemake.params
+    embedding = None
+    for model, path in zip(params.models, snakemake.input.latents, strict=True):
+        adata = read_matrix(path)
+        embedding = ad.AnnData(obs=adata.obs) if embedding is None else embedding
+        means = {seed: latent for (name, seed), latent in arrays_of(adata).items() if name == "mean"}
+        if means:
+            seed = min(means)
+            make_deterministic(seed, params.threads)
+            embedding.obsm[f"umap_{model}"] = umap(means[seed], params.n_neighbors, seed)
+    write_matrix(embedding, snakemake.output[0], "umap", provenance(snakemake, snakemake.input.latents))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,260 @@
+"""The typed configuration: the one source of its checks, its defaults, its JSON schema and its reference table.
+
+Sections are named things that refer to each other by name: data sets, models, studies. `load` turns the mapping that the
+workflow read from its files into a `Config`, or raises UserError with one line for the first mistake.
+"""
+
+import difflib
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from sclatent.errors import UserError
+from sclatent.models import family_names, hyperparameters_class
+
+# Names become parts of paths and of wildcards.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values cannot change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(Section):
+    """Where the bytes of a data set come from."""
+
+    package: str = Field(description="installed Python package that ships the file")
+    file: str = Field(description="path of the file inside the package")
+    sha256: Sha256 = Field(description="SHA-256 of the file, checked whenever it is fetched")
+
+
+class QualityControl(Section):
+    """Which cells and genes stay; a threshold left out filters nothing. Cells first by min_genes, then genes, then the rest."""
+
+    min_genes: int | None = Field(None, ge=0, description="keep cells with at least this many detected genes")
+    max_genes: int | None = Field(None, ge=1, description="keep cells with fewer detected genes than this")
+    min_cells: int | None = Field(None, ge=0, description="keep genes detected in at least this many cells")
+    max_percent_mito: float | None = Field(
+        None, gt=0, le=100, description="keep cells with a lower share of mitochondrial counts than this, in percent"
+    )
+
+
+class Dataset(Section):
+    """One data set: its source, how to read it, which cells and genes stay, how values are normalised."""
+
+    title: str = Field(description="name shown in figures and tables")
+    source: Source = Field(description="where the file comes from")
+    reader: Literal["pbmc68k_reduced", "digits"] = Field(description="how the file is read into counts and labels")
+    qc: QualityControl = Field(QualityControl(), description="quality control")
+    normalization: Literal["log", "none"] = Field(
+        "log", description="log: counts scaled to target_sum a cell, then log(1 + x); none: values as they are (images)"
+    )
+    target_sum: float = Field(1e4, gt=0, description="total of each cell before the logarithm")
+    n_top_genes: int | None = Field(None, ge=1, description="keep this many highly variable genes; all where left out")
+
+
+class Training(Section):
+    """How a model is trained with Adam."""
+
+    epochs: int = Field(200, ge=1, description="passes over the data")
+    batch_size: int = Field(256, ge=1, description="cells a step; the last step of an epoch takes what is left")
+    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size")
+
+
+class Model(Section):
+    """A named variant of a model family."""
+
+    title: str = Field(description="name shown in figures and tables")
+    family: str = Field(description="file of the family in scripts/sclatent/models, without .py")
+    hyperparameters: dict[str, Any] = Field({}, description="those of the family; the rest keep their defaults")
+    training: Training = Field(Training(), description="how it is trained; without effect on closed-form families")
+
+
+class Study(Section):
+    """Data sets x models x seeds, compared in one table."""
+
+    title: str = Field(description="name shown in the report")
+    datasets: list[Name] = Field(min_length=1, description="names of data sets")
+    models: list[Name] = Field(min_length=1, description="names of models")
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1, description="one training a seed")
+
+
+class Embedding(Section):
+    """Two- and three-dimensional maps of the latents."""
+
+    perplexity: float = Field(40.0, gt=0, description="perplexity of t-SNE")
+    max_iter: int = Field(1000, ge=250, description="iterations of t-SNE")
+    n_neighbors: int = Field(15, ge=2, description="neighbours of UMAP")
+
+
+class Clustering(Section):
+    """k-means and Louvain on the latents."""
+
+    n_init: int = Field(100, ge=1, description="starts of k-means, of which the best is kept")
+    n_neighbors: int = Field(15, ge=2, description="neighbours in the graph that Louvain partitions")
+    resolution: float = Field(1.0, gt=0, description="resolution of Louvain")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    run: list[Name] = Field(min_length=1, description="studies that a plain run makes")
+    threads: int = Field(1, ge=1, description="threads of each numerical job; results are bit-identical at equal threads")
+    datasets: dict[Name, Dataset] = Field(description="data sets by name")
+    models: dict[Name, Model] = Field(description="models by name")
+    studies: dict[Name, Study] = Field(description="studies by name")
+    embedding: Embedding = Field(Embedding(), description="t-SNE and UMAP")
+    clustering: Clustering = Field(Clustering(), description="k-means and Louvain")
+
+
+def load(raw: dict) -> Config:
+    """Check a configuration and return it with every default filled in. Raises UserError with one line for the first mistake."""
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(_one_line(error, Config, raw)) from error
+    models = {name: _with_defaults(name, model) for name, model in config.models.items()}
+    config = config.model_copy(update={"models": models})
+    for name in config.run:
+        _check_reference("run", name, config.studies)
+    for name, study in config.studies.items():
+        for kind in ("datasets", "models", "seeds"):
+            entries = getattr(study, kind)
+            if repeated := {entry for entry in entries if entries.count(entry) > 1}:
+                raise UserError(f"configuration: studies.{name}.{kind} names {sorted(repeated)[0]!r} twice; name it once")
+        for dataset in study.datasets:
+            _check_reference(f"studies.{name}.datasets", dataset, config.datasets)
+        for model in study.models:
+            _check_reference(f"studies.{name}.models", model, config.models)
+    return config
+
+
+def _with_defaults(name: str, model: Model) -> Model:
+    """Return the model with the hyper-parameters of its family checked and completed."""
+    where = f"models.{name}"
+    try:
+        family = hyperparameters_class(model.family)
+    except UserError as error:
+        raise UserError(f"configuration: {where}.family: {error}") from error
+    try:
+        complete = family.model_validate(model.hyperparameters)
+    except ValidationError as error:
+        raise UserError(_one_line(error, family, model.hyperparameters, f"{where}.hyperparameters")) from error
+    return model.model_copy(update={"hyperparameters": complete.model_dump()})
+
+
+def _check_reference(where: str, name: str, known: dict) -> None:
+    if name not in known:
+        raise UserError(f"configuration: {where} names '{name}', which is not defined{_nearest(name, list(known))}")
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean '{nearest[0]}'?" if nearest else ";"
+    return f"{hint} known: {', '.join(sorted(known))}"
+
+
+def _one_line(error: ValidationError, model: type[BaseModel], raw: Any, prefix: str = "") -> str:
+    """Say the first mistake of a validation: the key, what was given, what is allowed, the nearest valid key."""
+    first = error.errors()[0]
+    path = [part for part in first["loc"] if part != "[key]"]
+    where = ".".join(map(str, [*([prefix] if prefix else []), *path]))
+    if first["type"] == "extra_forbidden":
+        known = _keys_at(model, path[:-1])
+        return f"configuration: unknown key '{where}'{_nearest(str(path[-1]), known)}"
+    if first["type"] == "missing":
+        return f"configuration: '{where}' is missing ({_description(model, path)})"
+    rule = first["msg"].replace("Input should", "it should").replace("String should", "it should")
+    return f"configuration: '{where}' is {first['input']!r}, but {rule} ({_description(model, path)})"
+
+
+def _field_type(model: type[BaseModel], path: list) -> Any:
+    """Follow a path of keys through nested sections; mappings by name and lists by index are stepped through."""
+    current: Any = model
+    for part in path:
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            current = current.model_fields[part].annotation
+        else:
+            current = current.__args__[-1]
+    return current
+
+
+def _keys_at(model: type[BaseModel], path: list) -> list[str]:
+    section = _field_type(model, path)
+    return list(section.model_fields)
+
+
+def _description(model: type[BaseModel], path: list) -> str:
+    """Return the meaning of the innermost named field on a path."""
+    for end in range(len(path), 0, -1):
+        section = _field_type(model, path[: end - 1])
+        if isinstance(section, type) and issubclass(section, BaseModel) and path[end - 1] in section.model_fields:
+            return section.model_fields[path[end - 1]].description
+    return "see config/README.md"
+
+
+def json_schema() -> dict:
+    """Return the JSON schema of the configuration, hyper-parameters of every family included."""
+    schema = Config.model_json_schema()
+    schema["title"] = "sclatent configuration"
+    families = family_names()
+    schema["$defs"]["Model"]["properties"]["family"]["enum"] = families
+    schema["$defs"]["Model"]["allOf"] = [
+        {
+            "if": {"properties": {"family": {"const": family}}},
+            "then": {"properties": {"hyperparameters": hyperparameters_class(family).model_json_schema()}},
+        }
+        for family in families
+    ]
+    return schema
+
+
+def reference() -> str:
+    """Return the reference of every key as Markdown tables: key, type, default, meaning."""
+    sections = [
+        ("Top level", Config),
+        ("`datasets.<name>`", Dataset),
+        ("`datasets.<name>.source`", Source),
+        ("`datasets.<name>.qc`", QualityControl),
+        ("`models.<name>`", Model),
+        ("`models.<name>.training`", Training),
+        *((f"`models.<name>.hyperparameters` of family `{name}`", hyperparameters_class(name)) for name in family_names()),
+        ("`studies.<name>`", Study),
+        ("`embedding`", Embedding),
+        ("`clustering`", Clustering),
+    ]
+    return "\n".join(_table(title, section) for title, section in sections)
+
+
+def _table(title: str, section: type[BaseModel]) -> str:
+    schema = section.model_json_schema()
+    lines = [f"### {title}", "", (section.__doc__ or "").strip(), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, field in schema["properties"].items():
+        default = f"`{field['default']}`" if "default" in field and not isinstance(field["default"], dict) else ""
+        if key in schema.get("required", []):
+            default = "required"
+        lines.append(f"| `{key}` | {_type(field)} | {default} | {field.get('description', '')} |")
+    return "\n".join([*lines, ""])
+
+
+def _type(field: dict) -> str:
+    """Return a short text for a JSON-schema type with its range."""
+    if "anyOf" in field:
+        return " or ".join(_type(option) for option in field["anyOf"])
+    if "$ref" in field:
+        return "section"
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    if "const" in field:
+        return f"`{field['const']}`"
+    if field["type"] == "array":
+        return f"list of {_type(field['items'])}"
+    if field["type"] == "object":
+        return "mapping"
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = ", ".join(f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field)
+    name = {"number": "number", "integer": "whole number", "string": "text", "boolean": "yes or no", "null": "none"}[field["type"]]
+    return f"{name} ({limits})" if limits else name

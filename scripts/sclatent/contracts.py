@@ -1,0 +1,123 @@
+"""What each kind of file holds: the slots of matrices and the columns of tables, with their types and units.
+
+The modules `matrices` and `tables` check a file against its contract whenever they write one, and
+workflow/schemas/README.md is generated from this module.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot of an AnnData file: its path, its form and its meaning. A path that ends in * stands for one slot or more."""
+
+    path: str
+    form: str  # "csr int32", "csr float32", "dense float32", "float64" or "text"
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its type, its meaning, and whether a value may be missing."""
+
+    type: str  # "text", "whole" or "real"
+    meaning: str
+    optional: bool = False
+
+
+COUNTS = Slot("layers/counts", "csr int32", "whole, non-negative counts; cells x genes")
+CELL_TYPE = Slot("obs/cell_type", "text", "label of each cell; read for scores and figures only")
+PERCENT_MITO = Slot("obs/pct_counts_mt", "float64", "share of mitochondrial counts, percent; NaN where it has no meaning")
+LATENT = "(n_cells, latent_dim); seeds that failed have none and stand in uns['failed'] as a mapping seed -> reason"
+
+MATRICES: dict[str, list[Slot]] = {
+    "counts": [COUNTS, CELL_TYPE, PERCENT_MITO],
+    "preprocessed": [
+        Slot("X", "csr float32", "normalised values; with normalization: log, the logarithm of 1 + counts per target_sum"),
+        COUNTS,
+        CELL_TYPE,
+        PERCENT_MITO,
+    ],
+    "latents": [
+        Slot("obsm/mean_seed_*", "dense float32", f"posterior mean {LATENT}"),
+        Slot("obsm/sample_seed_*", "dense float32", "one draw from the posterior, in the same shape; stochastic models only"),
+        CELL_TYPE,
+    ],
+    "embedding": [
+        Slot("obsm/tsne_2d_seed_*", "dense float32", "two-dimensional t-SNE of the posterior mean"),
+        Slot("obsm/tsne_3d_seed_*", "dense float32", "three-dimensional t-SNE of the posterior mean; first trained seed only"),
+        CELL_TYPE,
+    ],
+    "umap": [
+        Slot("obsm/umap_*", "dense float32", "two-dimensional UMAP of a model's posterior mean; first trained seed only"),
+        CELL_TYPE,
+    ],
+}
+
+WHO = {
+    "dataset": Column("text", "name of the data set"),
+    "model": Column("text", "name of the model"),
+    "seed": Column("whole", "seed of the training"),
+}
+WHAT = {
+    "latent": Column("text", "mean or sample: which latent was clustered"),
+    "method": Column("text", "kmeans_latent, louvain_latent, or kmeans_tsne (the report's protocol: k-means on the 2-D t-SNE)"),
+}
+
+TABLES: dict[str, dict[str, Column]] = {
+    "history": {
+        "epoch": Column("whole", "epoch, from 1"),
+        "part": Column("text", "part of the loss; loss is what was minimised"),
+        "value": Column("real", "mean over the cells of the epoch"),
+    },
+    "clusters": {
+        "cell": Column("text", "name of the cell"),
+        "seed": WHO["seed"],
+        **WHAT,
+        "cluster": Column("whole", "number of the cluster, from 0"),
+    },
+    "scores": {
+        **WHO,
+        **WHAT,
+        "metric": Column("text", "name of the metric"),
+        "value": Column("real", "value of the metric, between 0 and 1 (ari: from -0.5)"),
+        "n_clusters": Column("whole", "number of clusters found"),
+        "n_cell_types": Column("whole", "number of cell types"),
+    },
+    "runs": {
+        **WHO,
+        "status": Column("text", "trained or failed"),
+        "reason": Column("text", "why the seed failed", optional=True),
+    },
+    "summary": {
+        "dataset": WHO["dataset"],
+        "model": WHO["model"],
+        **WHAT,
+        "metric": Column("text", "name of the metric"),
+        "mean": Column("real", "mean over the seeds that did not fail", optional=True),
+        "sd": Column("real", "standard deviation over them (n - 1)", optional=True),
+        "n": Column("whole", "number of seeds that did not fail"),
+        "failed_share": Column("real", "share of seeds that failed"),
+    },
+    "resources": {
+        "rule": Column("text", "name of the rule"),
+        "job": Column("text", "what the job was for"),
+        "seconds": Column("real", "wall time, seconds"),
+        "peak_memory": Column("real", "largest resident memory, MB; missing for jobs too short to be sampled", optional=True),
+    },
+}
+
+
+def as_markdown() -> str:
+    """Return the contracts as Markdown."""
+    lines = []
+    for kind, slots in MATRICES.items():
+        lines += [f"### `{kind}` (AnnData, .h5ad)", "", "| slot | form | meaning |", "|---|---|---|"]
+        lines += [f"| `{slot.path}` | {slot.form} | {slot.meaning} |" for slot in slots] + [""]
+    for kind, columns in TABLES.items():
+        lines += [f"### `{kind}` (table, .tsv)", "", "| column | type | meaning |", "|---|---|---|"]
+        lines += [
+            f"| `{name}` | {column.type}{', may be missing' if column.optional else ''} | {column.meaning} |"
+            for name, column in columns.items()
+        ] + [""]
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""The figures that the notebooks show; they draw what tables hold and compute nothing that a score rests on."""
+
+from pathlib import Path
+
+import anndata as ad
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.optimize import linear_sum_assignment
+
+# Ten colours that stay apart for colour-blind readers: Okabe and Ito 2008, black left out, and Tol's purple, wine and grey added.
+COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#332288", "#882255", "#999999"]
+METHODS = {"kmeans_latent": "k-means on the latent", "louvain_latent": "Louvain on the latent", "kmeans_tsne": "k-means on the t-SNE map"}
+METRICS = {
+    "nmi_geometric": "NMI (geo.)",
+    "nmi_arithmetic": "NMI (arith.)",
+    "ari": "ARI",
+    "homogeneity": "homogeneity",
+    "completeness": "completeness",
+    "majority_accuracy": "majority acc.",
+    "hungarian_accuracy": "Hungarian acc.",
+}
+STYLE = {"font.size": 8, "svg.hashsalt": "sclatent", "axes.titlesize": 8}
+
+
+def latent_space(
+    titles: dict[str, str], maps: dict[str, ad.AnnData], umaps: ad.AnnData, clusters: dict[str, pd.DataFrame], seed: int
+) -> Figure:
+    """Draw one row a model: its t-SNE with the true labels, the same with k-means and centroids, in 3-D, and its UMAP.
+
+    titles: name to show by model. maps: files of the kind "embedding" by model. umaps: file of the kind "umap". clusters:
+    tables of the kind "clusters" by model. seed: the seed to draw; a model that failed for it has a row that says so.
+    """
+    cell_types = umaps.obs["cell_type"].cat.categories
+    colors = {cell_type: COLORS[i % len(COLORS)] for i, cell_type in enumerate(cell_types)}
+    truth = umaps.obs["cell_type"].map(colors).astype(str).to_numpy()
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=(8.6, 2.15 * len(titles) + 0.4), layout="constrained")
+        for row, (model, title) in enumerate(titles.items()):
+            axes = [
+                figure.add_subplot(len(titles), 4, 4 * row + column + 1, projection="3d" if column == 2 else None)
+                for column in range(4)
+            ]
+            for axis in axes:
+                axis.set(xticks=[], yticks=[], **({"zticks": []} if axis.name == "3d" else {}))
+            axes[0].set_ylabel(title, fontsize=9)
+            key = f"tsne_2d_seed_{seed}"
+            if key not in maps[model].obsm:
+                axes[0].text(0.5, 0.5, f"seed {seed} failed", ha="center", va="center", transform=axes[0].transAxes)
+                continue
+            flat = maps[model].obsm[key]
+            _scatter(axes[0], flat, truth, "t-SNE, true labels")
+            _kmeans(axes[1], flat, _protocol_clusters(clusters[model], seed), umaps.obs["cell_type"], colors)
+            if (solid := f"tsne_3d_seed_{seed}") in maps[model].obsm:
+                _scatter(axes[2], maps[model].obsm[solid], truth, "3-D t-SNE, true labels")
+            if f"umap_{model}" in umaps.obsm:
+                _scatter(axes[3], umaps.obsm[f"umap_{model}"], truth, "UMAP, true labels")
+        handles = [plt.Line2D([], [], marker="o", linestyle="", markersize=4, color=c, label=t) for t, c in colors.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def score_heatmap(summary: pd.DataFrame, datasets: dict[str, str], models: dict[str, str]) -> Figure:
+    """Draw mean and standard deviation over seeds: one row of heat maps a data set, one column a method, one cell a score.
+
+    summary: table of the kind "summary". datasets, models: names to show, in the order to show them in.
+    """
+    with plt.rc_context(STYLE):
+        figure, grid = plt.subplots(
+            len(datasets), len(METHODS), figsize=(11, 2.5 * len(datasets) + 0.6), layout="constrained", squeeze=False
+        )
+        for axes, (dataset, title) in zip(grid, datasets.items(), strict=True):
+            here = summary[summary["dataset"] == dataset]
+            for axis, (method, method_title) in zip(axes, METHODS.items(), strict=True):
+                image = _heatmap(axis, here[here["method"] == method], models)
+                axis.set_title(f"{title}: {method_title}")
+        figure.colorbar(image, ax=grid, shrink=0.6, label="mean over seeds (± standard deviation)")
+    return figure
+
+
+def save(figure: Figure, path: str | Path, provenance: str) -> None:
+    """Write a figure as SVG with its provenance in the metadata, byte-identical for identical figures."""
+    with plt.rc_context(STYLE):
+        figure.savefig(path, dpi=200, metadata={"Description": provenance, "Date": None})
+
+
+def _scatter(axis: Axes, points: np.ndarray, colors: np.ndarray, title: str) -> None:
+    axis.scatter(*points.T, c=colors, s=3, linewidths=0, rasterized=True)
+    axis.set_title(title)
+
+
+def _protocol_clusters(clusters: pd.DataFrame, seed: int) -> np.ndarray:
+    chosen = clusters[(clusters["seed"] == seed) & (clusters["method"] == "kmeans_tsne")]
+    return chosen["cluster"].to_numpy()
+
+
+def _kmeans(axis: Axes, points: np.ndarray, clusters: np.ndarray, cell_types: pd.Series, colors: dict[str, str]) -> None:
+    """Draw clusters in the colours of the cell types that they match best one to one, with a cross at each centroid."""
+    counts = pd.crosstab(clusters, cell_types.to_numpy())
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    matched = {counts.index[row]: colors[counts.columns[column]] for row, column in zip(rows, columns, strict=True)}
+    _scatter(axis, points, np.array([matched[cluster] for cluster in clusters]), "t-SNE, k-means")
+    centroids = np.array([points[clusters == cluster].mean(axis=0) for cluster in counts.index])
+    axis.scatter(*centroids.T, marker="X", s=40, c="white", edgecolors="black", linewidths=0.8)
+
+
+def _heatmap(axis: Axes, scores: pd.DataFrame, models: dict[str, str]):
+    table = scores.set_index(["model", "latent", "metric"])[["mean", "sd", "n", "failed_share"]]
+    rows = [(model, latent) for model in models for latent in ("mean", "sample") if (model, latent) in table.index.droplevel("metric")]
+    values = np.array([[table["mean"].get((*row, metric), np.nan) for metric in METRICS] for row in rows])
+    image = axis.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+    for y, row in enumerate(rows):
+        for x, metric in enumerate(METRICS):
+            score = table.loc[(*row, metric)]
+            spread = f"\n±{score['sd']:.3f}" if score["n"] > 1 else ""
+            text = f"{score['mean']:.3f}{spread}" if score["n"] else "failed"
+            axis.text(x, y, text, ha="center", va="center", fontsize=6, color="black" if values[y, x] > 0.6 else "white")
+    labels = [models[model] + (" (sample)" if latent == "sample" else "") for model, latent in rows]
+    failed = [table.loc[row, "failed_share"].iloc[0] for row in rows]
+    axis.set_yticks(range(len(rows)), [f"{label}\n{share:.0%} failed" if share else label for label, share in zip(labels, failed, strict=True)])
+    axis.set_xticks(range(len(METRICS)), list(METRICS.values()), rotation=40, ha="right")
+    return image

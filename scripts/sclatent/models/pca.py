@@ -1,0 +1,49 @@
+"""Principal component analysis: the linear floor that stands beside every learned model."""
+
+import torch
+from sklearn.decomposition import PCA
+from torch import Tensor
+
+from sclatent.errors import UserError
+from sclatent.likelihoods import squared_error
+from sclatent.models.base import LatentModel, Latents
+from sclatent.models.hyperparameters import BaseHyperparameters
+
+
+class Hyperparameters(BaseHyperparameters):
+    """PCA has its number of components only."""
+
+
+class Model(LatentModel):
+    """z = (x - m) V, x' = z V' + m, with m the mean and V (G, L) the leading eigenvectors of the covariance.
+
+    Source: Pearson 1901; scikit-learn's PCA with the exact ARPACK solver. It is the optimum of a linear autoencoder.
+    """
+
+    closed_form = True
+
+    def __init__(self, n_vars: int, hyperparameters: Hyperparameters):
+        super().__init__(n_vars, hyperparameters)
+        self.register_buffer("mean", torch.zeros(n_vars))
+        self.register_buffer("components", torch.zeros(self.latent_dim, n_vars))
+
+    def fit(self, x: Tensor) -> None:
+        """Set mean and components from x (N, G). Raises UserError where L is not below both N and G."""
+        if self.latent_dim >= min(x.shape):
+            raise UserError(f"pca: latent_dim is {self.latent_dim} but must be below {min(x.shape)}, for {tuple(x.shape)} data")
+        pca = PCA(self.latent_dim, svd_solver="arpack", random_state=torch.initial_seed() % 2**32).fit(x.cpu().numpy())
+        self.mean.copy_(torch.from_numpy(pca.mean_))
+        self.components.copy_(torch.from_numpy(pca.components_))
+
+    def loss(self, x: Tensor) -> dict[str, Tensor]:
+        """The squared error of the reconstruction."""
+        return {"loss": squared_error(x, self.decode(self.encode(x).mean)).mean()}
+
+    def encode(self, x: Tensor) -> Latents:
+        """Project x (B, G) on the components."""
+        z = (x - self.mean) @ self.components.T
+        return Latents(z, z)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Map latents z (B, L) back to features."""
+        return z @ self.components + self.mean

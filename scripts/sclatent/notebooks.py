@@ -1,0 +1,17 @@
+"""Running a notebook from a template with parameters."""
+
+import os
+from pathlib import Path
+
+import papermill
+
+
+def execute(template: str | Path, executed: str | Path, parameters: dict, library: Path) -> None:
+    """Run a template in the interpreter that runs now and write the executed notebook, which stays when a cell fails.
+
+    parameters: JSON-ready values that replace those of the cell tagged "parameters". library: folder on the path of the
+    notebook's imports. Raises papermill's PapermillExecutionError, with the cell's text, where a cell fails.
+    """
+    Path(executed).parent.mkdir(parents=True, exist_ok=True)
+    os.environ["PYTHONPATH"] = str(library)
+    papermill.execute_notebook(str(template), str(executed), parameters=parameters, kernel_name="python3", progress_bar=False)

@@ -1,0 +1,26 @@
+"""Checks of the working directory before anything runs."""
+
+import os
+from pathlib import Path
+
+from sclatent.errors import UserError
+
+
+def check_writable(results: str | Path) -> None:
+    """Raise UserError unless the folder of results can be made or written to."""
+    folder = Path(results)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"'{folder}' is a file, but results are written to a folder of that name; move the file away")
+    target = folder if folder.is_dir() else folder.absolute().parent
+    if not os.access(target, os.W_OK | os.X_OK):
+        raise UserError(f"no permission to write to '{target}'; change its permissions or run in a copy of your own")
+
+
+def check_unlocked(state: str | Path) -> None:
+    """Raise UserError where another run holds the lock that Snakemake keeps in its state folder, or died holding it."""
+    locks = Path(state) / "locks"
+    if locks.is_dir() and any(locks.iterdir()):
+        raise UserError(
+            "another run holds the results, or was killed while it did; wait for it to end, "
+            "or if none is running: snakemake --unlock && snakemake --rerun-incomplete"
+        )

@@ -1,0 +1,80 @@
+"""Where an output comes from: code, settings, inputs, package versions, device, threads, seed, and their fingerprint."""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sclatent import __version__
+
+# Import name and distribution name of the packages whose version can change a result.
+PACKAGES = {
+    "anndata": "anndata",
+    "h5py": "h5py",
+    "igraph": "igraph",
+    "matplotlib": "matplotlib",
+    "numpy": "numpy",
+    "pandas": "pandas",
+    "papermill": "papermill",
+    "safetensors": "safetensors",
+    "scanpy": "scanpy",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+    "umap": "umap-learn",
+}
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe(
+    *,
+    step: str,
+    settings: Mapping[str, Any],
+    inputs: Iterable[str],
+    code: Iterable[str],
+    seed: int | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+) -> dict:
+    """Return the provenance of an output as a JSON-ready mapping; its "fingerprint" is the SHA-256 of all the rest.
+
+    step: name of the step. settings: its parameters and wildcards. inputs: paths of its data. code: paths of the source
+    files that it rests on. The versions are those of the packages loaded by now, so call it when the work is done.
+    """
+    entries = {
+        "sclatent": __version__,
+        "step": step,
+        "code": _sha256_of_text("".join(sha256_of(path) for path in sorted(code))),
+        "settings": _sha256_of_text(_canonical(settings)),
+        "inputs": {str(path): sha256_of(path) for path in inputs},
+        "python": platform.python_version(),
+        "packages": {
+            name: importlib.metadata.version(name) for module, name in sorted(PACKAGES.items()) if module in sys.modules
+        },
+        "device": device,
+        "threads": threads,
+        "seed": seed,
+    }
+    return {**entries, "fingerprint": _sha256_of_text(_canonical(entries))}
+
+
+def as_text(provenance: Mapping[str, Any]) -> str:
+    """Return a provenance as one line of JSON, for the header or the metadata of a file."""
+    return _canonical(provenance)
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _sha256_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

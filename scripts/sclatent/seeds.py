@@ -1,0 +1,30 @@
+"""Values of several seeds side by side in the obsm of one AnnData, under keys such as "mean_seed_0"."""
+
+import json
+import re
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+_KEY = re.compile(r"(?P<name>\w+)_seed_(?P<seed>\d+)")
+
+
+def collect_seeds(obs: pd.DataFrame, arrays: dict[tuple[str, int], np.ndarray], failed: dict[int, str]) -> ad.AnnData:
+    """Return an AnnData with the cells of obs, arrays (n, d) by name and seed in obsm, and the reasons of failed seeds in uns."""
+    adata = ad.AnnData(obs=obs[["cell_type"]])
+    for (name, seed), values in arrays.items():
+        adata.obsm[f"{name}_seed_{seed}"] = values
+    adata.uns["failed"] = json.dumps({str(seed): reason for seed, reason in sorted(failed.items())})
+    return adata
+
+
+def arrays_of(adata: ad.AnnData) -> dict[tuple[str, int], np.ndarray]:
+    """Return the arrays of an AnnData made by `collect_seeds`, by name and seed, in the order of the seeds."""
+    keys = sorted((int(match["seed"]), match["name"]) for match in map(_KEY.fullmatch, adata.obsm) if match)
+    return {(name, seed): adata.obsm[f"{name}_seed_{seed}"] for seed, name in keys}
+
+
+def failures_of(adata: ad.AnnData) -> dict[int, str]:
+    """Return the reasons of the failed seeds of an AnnData made by `collect_seeds`."""
+    return {int(seed): reason for seed, reason in json.loads(adata.uns["failed"]).items()}

@@ -1,0 +1,48 @@
+"""Tidy tables as tab-separated text: a first line with the provenance, then a header, then one observation a row."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from sclatent.atomic import replacing
+from sclatent.contracts import TABLES
+from sclatent.errors import UserError
+from sclatent.provenance import as_text
+
+_FITS = {"text": lambda s: s.map(type).eq(str).all(), "whole": pd.api.types.is_integer_dtype, "real": pd.api.types.is_float_dtype}
+_DTYPES = {"text": str, "whole": "int64", "real": "float64"}
+
+
+def write_table(table: pd.DataFrame, path: str | Path, kind: str, provenance: dict) -> None:
+    """Write a table of a kind named in `sclatent.contracts`; raises ValueError, and writes nothing, where it breaks its contract."""
+    columns = TABLES[kind]
+    if list(table.columns) != list(columns):
+        raise ValueError(f"{kind}: columns are {list(table.columns)}, the contract has {list(columns)}")
+    for name, column in columns.items():
+        values = table[name].dropna() if column.optional else table[name]
+        if values.isna().any() or (len(values) and not _FITS[column.type](values)):
+            raise ValueError(f"{kind}: column {name} does not hold {column.type} values, or some are missing")
+    with replacing(path) as temporary, open(temporary, "w") as file:
+        file.write(f"# {as_text(provenance)}\n")
+        table.to_csv(file, sep="\t", index=False)
+
+
+def read_table(path: str | Path, kind: str) -> pd.DataFrame:
+    """Read a table that `write_table` wrote. Raises UserError where it is not one."""
+    columns = TABLES[kind]
+    read_provenance(path)
+    table = pd.read_csv(path, sep="\t", skiprows=1, dtype={name: _DTYPES[c.type] for name, c in columns.items()}, na_values=[""], keep_default_na=False)
+    if list(table.columns) != list(columns):
+        raise UserError(f"{path} is not a table of kind '{kind}'; delete it and run again")
+    return table
+
+
+def read_provenance(path: str | Path) -> dict:
+    """Return the provenance in the first line of a table. Raises UserError where there is none."""
+    with open(path) as file:
+        first = file.readline()
+    try:
+        return json.loads(first.removeprefix("# "))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} does not begin with its provenance; delete it and run again") from error

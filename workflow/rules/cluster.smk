@@ -1,0 +1,32 @@
+# Needs:    latents.h5ad and tsne.h5ad of a model on a data set
+# Makes:    results/studies/{study}/{dataset}/{model}/clusters.tsv, of the kind "clusters".
+# Promises: k-means with as many clusters as there are cell types, and Louvain, on every latent; k-means on the 2-D t-SNE map
+#           as the report's own protocol. Of the labels, only their number is used.
+
+
+rule cluster:
+    input:
+        latents="results/studies/{study}/{dataset}/{model}/latents.h5ad",
+        tsne="results/studies/{study}/{dataset}/{model}/tsne.h5ad",
+        code=code("cluster"),
+    output:
+        "results/studies/{study}/{dataset}/{model}/clusters.tsv",
+    message:
+        "Clustering {wildcards.dataset} in the latents of {wildcards.model}"
+    log:
+        "results/logs/cluster/{study}/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/cluster/{study}/{dataset}/{model}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        n_init=CONFIG.clustering.n_init,
+        n_neighbors=CONFIG.clustering.n_neighbors,
+        resolution=CONFIG.clustering.resolution,
+        threads=CONFIG.threads,
+    conda:
+        "../../envs/evaluation.yaml"
+    script:
+        "../../scripts/cluster.py"

@@ -1,0 +1,70 @@
+# Needs:    the merged configuration.
+# Makes:    nothing; CONFIG (the checked configuration) and the helpers that other rules files share.
+# Promises: a mistake of the user ends the run here, in one line with its cure and exit code 1.
+
+import os
+import sys
+from pathlib import Path
+
+BASE = Path(workflow.basedir)
+sys.path.insert(0, str(BASE / "scripts"))
+
+from sclatent.config import load
+from sclatent.dependencies import code_of
+from sclatent.errors import UserError
+from sclatent.preflight import check_writable, check_unlocked
+
+try:
+    CONFIG = load(config)
+    # Set only where jobs are about to run: a report, a dry run or --unlock need no lock and write no result.
+    if workflow.is_main_process and workflow.execution_settings is not None and not workflow.dryrun:
+        check_writable("results")
+        if workflow.execution_settings.lock:
+            check_unlocked(".snakemake")
+except UserError as error:
+    sys.exit(f"sclatent: {error}")
+
+
+wildcard_constraints:
+    study=r"[A-Za-z0-9_-]+",
+    dataset=r"[A-Za-z0-9_-]+",
+    model=r"[A-Za-z0-9_-]+",
+    seed=r"\d+",
+    figure=r"[a-z_]+",
+    subject=r"[A-Za-z0-9_-]+",
+
+
+def code(script, family=None):
+    """The script of a rule and the library files that it rests on, so that a change in them, and in no other, reruns the rule."""
+    path = BASE / "scripts" / f"{script}.py"
+    return [os.path.relpath(file) for file in [path, *code_of(path, family)]]
+
+
+def families(models):
+    """The library files of the families of some models."""
+    return sorted({file for model in models for file in code("train", CONFIG.models[model].family)})
+
+
+def per_model(pattern):
+    """Input function: a pattern over the data sets and models of a study."""
+
+    def paths(wildcards):
+        study = CONFIG.studies[wildcards.study]
+        return expand(pattern, study=wildcards.study, dataset=study.datasets, model=study.models)
+
+    return paths
+
+
+def titles(kind):
+    """Names to show for a kind of named things, by name."""
+    return {name: thing.title for name, thing in getattr(CONFIG, kind).items()}
+
+
+def print_headlines():
+    """Print the headline table of every study of this run and where the report lies."""
+    for name in CONFIG.run:
+        path = Path("results/studies") / name / "headline.txt"
+        if path.exists():
+            n_seeds = len(CONFIG.studies[name].seeds)
+            print(f"\n{CONFIG.studies[name].title}: mean ± sd over {n_seeds} seeds\n\n{path.read_text()}")
+    print("Report: results/report.html")

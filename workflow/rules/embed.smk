@@ -1,0 +1,62 @@
+# Needs:    results/studies/{study}/{dataset}/{model}/latents.h5ad
+# Makes:    results/studies/{study}/{dataset}/{model}/tsne.h5ad, of the kind "embedding", and
+#           results/studies/{study}/{dataset}/umap.h5ad, of the kind "umap".
+# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the first trained one. No score rests on
+#           a map but the report's own protocol. UMAP runs once a data set because it is compiled anew in every process.
+
+
+rule embed_tsne:
+    input:
+        latents="results/studies/{study}/{dataset}/{model}/latents.h5ad",
+        code=code("embed_tsne"),
+    output:
+        "results/studies/{study}/{dataset}/{model}/tsne.h5ad",
+    message:
+        "Drawing t-SNE maps of {wildcards.model} on {wildcards.dataset}"
+    log:
+        "results/logs/embed_tsne/{study}/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        perplexity=CONFIG.embedding.perplexity,
+        max_iter=CONFIG.embedding.max_iter,
+        threads=CONFIG.threads,
+    conda:
+        "../../envs/evaluation.yaml"
+    script:
+        "../../scripts/embed_tsne.py"
+
+
+rule embed_umap:
+    input:
+        latents=lambda wildcards: expand(
+            "results/studies/{study}/{dataset}/{model}/latents.h5ad",
+            study=wildcards.study,
+            dataset=wildcards.dataset,
+            model=CONFIG.studies[wildcards.study].models,
+        ),
+        code=code("embed_umap"),
+    output:
+        "results/studies/{study}/{dataset}/umap.h5ad",
+    message:
+        "Drawing UMAP maps of {wildcards.dataset}"
+    log:
+        "results/logs/embed_umap/{study}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/embed_umap/{study}/{dataset}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        models=lambda wildcards: CONFIG.studies[wildcards.study].models,
+        n_neighbors=CONFIG.embedding.n_neighbors,
+        threads=CONFIG.threads,
+    conda:
+        "../../envs/evaluation.yaml"
+    script:
+        "../../scripts/embed_umap.py"

@@ -1,0 +1,41 @@
+# Needs:    the trained runs of a model on a data set, one a seed of the study, and results/data/{dataset}/preprocessed.h5ad
+# Makes:    results/studies/{study}/{dataset}/{model}/latents.h5ad, of the kind "latents": mean and sample of every seed.
+# Promises: latents are finite; a seed that failed is named with its reason and has none.
+
+
+def of_seeds(pattern):
+    """Input function: a pattern over the seeds of a study."""
+
+    def paths(wildcards):
+        seeds = CONFIG.studies[wildcards.study].seeds
+        return expand(pattern, dataset=wildcards.dataset, model=wildcards.model, seed=seeds)
+
+    return paths
+
+
+rule encode:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        weights=of_seeds("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
+        runs=of_seeds("results/runs/{dataset}/{model}/{seed}/run.json"),
+        code=lambda wildcards: code("encode", CONFIG.models[wildcards.model].family),
+    output:
+        "results/studies/{study}/{dataset}/{model}/latents.h5ad",
+    message:
+        "Encoding {wildcards.dataset} with {wildcards.model}"
+    log:
+        "results/logs/encode/{study}/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/encode/{study}/{dataset}/{model}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=1,
+    params:
+        seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
+        threads=CONFIG.threads,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../../scripts/encode.py"

@@ -1,0 +1,34 @@
+# Needs:    results/data/{dataset}/preprocessed.h5ad, of which it reads X alone.
+# Makes:    results/runs/{dataset}/{model}/{seed}/: weights (safetensors), run.json (what rebuilds the model), history.
+# Promises: one job a data set, model and seed; the same seed and threads give the same bytes. A model that fails is a run
+#           whose run.json has the status "failed" and the reason, so that all other jobs go on.
+
+
+rule train:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        code=lambda wildcards: code("train", CONFIG.models[wildcards.model].family),
+    output:
+        weights="results/runs/{dataset}/{model}/{seed}/weights.safetensors",
+        run="results/runs/{dataset}/{model}/{seed}/run.json",
+        history="results/runs/{dataset}/{model}/{seed}/history.tsv",
+    message:
+        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    log:
+        "results/logs/train/{dataset}/{model}/{seed}.log",
+    benchmark:
+        "results/benchmarks/train/{dataset}/{model}/{seed}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=2000,
+        runtime=60,
+        gpu=1,
+    params:
+        family=lambda wildcards: CONFIG.models[wildcards.model].family,
+        hyperparameters=lambda wildcards: CONFIG.models[wildcards.model].hyperparameters,
+        training=lambda wildcards: CONFIG.models[wildcards.model].training.model_dump(),
+        threads=CONFIG.threads,
+    conda:
+        "../../envs/torch.yaml"
+    script:
+        "../../scripts/train.py"

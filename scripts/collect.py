@@ -2,25 +2,24 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from _job import provenance, run
 from sclatent.atomic import replacing
 from sclatent.provenance import as_text
 from sclatent.summary import as_html_page, as_text_table, headline, read_resources, read_runs, summarize
-from sclatent.tables import read_table, write_table
+from sclatent.tables import concat_tables, read_table, write_table
 
 
 def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
-    scores = pd.concat([read_table(path, "scores") for path in files.scores], ignore_index=True)
+    scores = concat_tables([read_table(path, "scores") for path in files.scores], "scores")
     runs = read_runs(params.jobs, files.latents)
     summary = summarize(scores, runs)
     origin = provenance(snakemake, [*files.scores, *files.latents])
     write_table(scores, output.scores, "scores", origin)
     write_table(runs, output.runs, "runs", origin)
     write_table(summary, output.summary, "summary", origin)
-    write_table(read_resources(files.benchmarks), output.resources, "resources", provenance(snakemake, files.benchmarks))
+    benchmarks = [*files.train_benchmarks, *files.encode_benchmarks, *files.tsne_benchmarks, *files.cluster_benchmarks]
+    write_table(read_resources(benchmarks), output.resources, "resources", provenance(snakemake, benchmarks))
     table = headline(summary, runs, params.titles)
     for path, text in [(output.headline, as_text_table(table)), (output.page, as_html_page(table, params.title, as_text(origin)))]:
         with replacing(path) as temporary:

@@ -1,18 +1,21 @@
-"""Score the clusters of every seed of one model on one data set against the cell types."""
+"""Score the clusters of every model and seed on one data set against the cell types."""
 
 from _job import provenance, run
 from sclatent.matrices import read_matrix
 from sclatent.metrics import score_table
-from sclatent.tables import read_table, write_table
+from sclatent.tables import concat_tables, read_table, write_table
 
 
 def main(snakemake):
-    files, wildcards = snakemake.input, snakemake.wildcards
-    labels = read_matrix(files.latents).obs["cell_type"]
-    table = score_table(read_table(files.clusters, "clusters"), labels)
-    table.insert(0, "dataset", wildcards.dataset)
-    table.insert(1, "model", wildcards.model)
-    write_table(table, snakemake.output[0], "scores", provenance(snakemake, [files.clusters, files.latents]))
+    files = snakemake.input
+    labels = read_matrix(files.data).obs["cell_type"]
+    tables = []
+    for model, path in zip(snakemake.params.models, files.clusters, strict=True):
+        table = score_table(read_table(path, "clusters"), labels)
+        table.insert(0, "dataset", snakemake.wildcards.dataset)
+        table.insert(1, "model", model)
+        tables.append(table)
+    write_table(concat_tables(tables, "scores"), snakemake.output[0], "scores", provenance(snakemake, [*files.clusters, files.data]))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.neighbors import kneighbors_graph
 
-from sclatent.contracts import TABLES
 from sclatent.determinism import make_deterministic
+from sclatent.tables import concat_tables
 
 
 def kmeans(points: np.ndarray, n_clusters: int, n_init: int, seed: int) -> np.ndarray:
@@ -71,4 +71,4 @@ def cluster_seeds(
         pd.DataFrame({"cell": cells, "seed": seed, "latent": latent, "method": method, "cluster": clusters})
         for seed, latent, method, clusters in found
     ]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(TABLES["clusters"]))
+    return concat_tables(tables, "clusters")

@@ -14,6 +14,12 @@ _FITS = {"text": lambda s: s.map(type).eq(str).all(), "whole": pd.api.types.is_i
 _DTYPES = {"text": str, "whole": "int64", "real": "float64"}
 
 
+def concat_tables(tables: list[pd.DataFrame], kind: str) -> pd.DataFrame:
+    """Return tables of a kind one below the other; an empty table with the kind's columns where all are empty."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(TABLES[kind]))
+
+
 def write_table(table: pd.DataFrame, path: str | Path, kind: str, provenance: dict) -> None:
     """Write a table of a kind named in `sclatent.contracts`; raises ValueError, and writes nothing, where it breaks its contract."""
     columns = TABLES[kind]
@@ -32,7 +38,8 @@ def read_table(path: str | Path, kind: str) -> pd.DataFrame:
     """Read a table that `write_table` wrote. Raises UserError where it is not one."""
     columns = TABLES[kind]
     read_provenance(path)
-    table = pd.read_csv(path, sep="\t", skiprows=1, dtype={name: _DTYPES[c.type] for name, c in columns.items()}, na_values=[""], keep_default_na=False)
+    dtypes = {name: _DTYPES[column.type] for name, column in columns.items()}
+    table = pd.read_csv(path, sep="\t", skiprows=1, dtype=dtypes, na_values=[""], keep_default_na=False)
     if list(table.columns) != list(columns):
         raise UserError(f"{path} is not a table of kind '{kind}'; delete it and run again")
     return table

@@ -4,26 +4,15 @@
 # Promises: one row in runs.tsv for every seed asked for; scores and summary are byte-identical between equal runs.
 
 
-def benchmarks_of(wildcards):
-    """The benchmarks of every job of a study, data preparation left out, which studies share."""
-    study = CONFIG.studies[wildcards.study]
-    runs = expand("train/{dataset}/{model}/{seed}", dataset=study.datasets, model=study.models, seed=study.seeds)
-    jobs = expand(
-        "{step}/{study}/{dataset}/{model}",
-        step=["encode", "embed_tsne", "cluster", "score"],
-        study=wildcards.study,
-        dataset=study.datasets,
-        model=study.models,
-    )
-    return expand("results/benchmarks/{job}.tsv", job=[*runs, *jobs])
-
-
 rule collect:
     localrule: True
     input:
-        scores=per_model("results/studies/{study}/{dataset}/{model}/scores.tsv"),
-        latents=per_model("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
-        benchmarks=benchmarks_of,
+        scores=over_study("results/studies/{study}/{dataset}/scores.tsv"),
+        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
+        train_benchmarks=over_study("results/benchmarks/train/{dataset}/{model}/{seed}.tsv"),
+        encode_benchmarks=over_study("results/benchmarks/encode/{study}/{dataset}/{model}.tsv"),
+        tsne_benchmarks=over_study("results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv"),
+        cluster_benchmarks=over_study("results/benchmarks/cluster/{study}/{dataset}/{model}.tsv"),
         code=code("collect"),
     output:
         scores="results/studies/{study}/scores.tsv",

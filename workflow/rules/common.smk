@@ -40,17 +40,13 @@ def code(script, family=None):
     return [os.path.relpath(file) for file in [path, *code_of(path, family)]]
 
 
-def families(models):
-    """The library files of the families of some models."""
-    return sorted({file for model in models for file in code("train", CONFIG.models[model].family)})
-
-
-def per_model(pattern):
-    """Input function: a pattern over the data sets and models of a study."""
+def over_study(pattern):
+    """Input function: a pattern over the data sets, models and seeds of a study, as far as no wildcard of the rule fixes them."""
 
     def paths(wildcards):
         study = CONFIG.studies[wildcards.study]
-        return expand(pattern, study=wildcards.study, dataset=study.datasets, model=study.models)
+        values = {"study": wildcards.study, "dataset": study.datasets, "model": study.models, "seed": study.seeds}
+        return expand(pattern, **{**values, **wildcards})
 
     return paths
 

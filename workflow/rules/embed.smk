@@ -33,12 +33,7 @@ rule embed_tsne:
 
 rule embed_umap:
     input:
-        latents=lambda wildcards: expand(
-            "results/studies/{study}/{dataset}/{model}/latents.h5ad",
-            study=wildcards.study,
-            dataset=wildcards.dataset,
-            model=CONFIG.studies[wildcards.study].models,
-        ),
+        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
         code=code("embed_umap"),
     output:
         "results/studies/{study}/{dataset}/umap.h5ad",

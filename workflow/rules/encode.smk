@@ -3,21 +3,11 @@
 # Promises: latents are finite; a seed that failed is named with its reason and has none.
 
 
-def of_seeds(pattern):
-    """Input function: a pattern over the seeds of a study."""
-
-    def paths(wildcards):
-        seeds = CONFIG.studies[wildcards.study].seeds
-        return expand(pattern, dataset=wildcards.dataset, model=wildcards.model, seed=seeds)
-
-    return paths
-
-
 rule encode:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
-        weights=of_seeds("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
-        runs=of_seeds("results/runs/{dataset}/{model}/{seed}/run.json"),
+        weights=over_study("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
+        runs=over_study("results/runs/{dataset}/{model}/{seed}/run.json"),
         code=lambda wildcards: code("encode", CONFIG.models[wildcards.model].family),
     output:
         "results/studies/{study}/{dataset}/{model}/latents.h5ad",

@@ -54,7 +54,7 @@ rule figures:
             category=lambda wildcards: FIGURES[wildcards.figure],
             subcategory="{study}",
             labels={"subject": "{subject}"},
-            caption="../report/{figure}.rst",
+            caption="../report/figures.rst",
         ),
         notebook="results/studies/{study}/figures/{figure}/{subject}.ipynb",
     message:

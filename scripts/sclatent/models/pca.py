@@ -1,5 +1,6 @@
 """Principal component analysis: the linear floor that stands beside every learned model."""
 
+import numpy as np
 import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
@@ -32,8 +33,8 @@ class Model(LatentModel):
         if self.latent_dim >= min(x.shape):
             raise UserError(f"pca: latent_dim is {self.latent_dim} but must be below {min(x.shape)}, for {tuple(x.shape)} data")
         pca = PCA(self.latent_dim, svd_solver="arpack", random_state=torch.initial_seed() % 2**32).fit(x.cpu().numpy())
-        self.mean.copy_(torch.from_numpy(pca.mean_))
-        self.components.copy_(torch.from_numpy(pca.components_))
+        self.mean.copy_(torch.tensor(pca.mean_))
+        self.components.copy_(torch.tensor(np.ascontiguousarray(pca.components_)))
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         """The squared error of the reconstruction."""

@@ -21,14 +21,17 @@ def run(main: Callable) -> None:
     if snakemake is None:
         from _standin import stand_in
 
-        main(stand_in(Path(script.__file__).stem, sys.argv[1:]))
-        return
+        try:
+            return main(stand_in(Path(script.__file__).stem, sys.argv[1:]))
+        except UserError as error:
+            sys.exit(str(error))
     terminal = _redirect_output(snakemake.log[0])
     try:
         main(snakemake)
     except Exception as error:
         traceback.print_exc()
-        cause = f"{error}" if isinstance(error, UserError) else f"{type(error).__name__}: {error}; traceback in {snakemake.log[0]}"
+        unexpected = not isinstance(error, UserError)
+        cause = f"{type(error).__name__}: {error}; traceback in {snakemake.log[0]}" if unexpected else str(error)
         terminal.write(f"{snakemake.rule}: {' '.join(cause.split())}\n")
         terminal.flush()
         sys.exit(1)
@@ -45,6 +48,13 @@ def provenance(snakemake, inputs: Iterable[str], seed: int | None = None, device
         threads=snakemake.params.get("threads"),
         device=device,
     )
+
+
+def device_of(snakemake) -> str:
+    """Return "cuda" where the job was given a GPU and torch sees one, else "cpu"."""
+    import torch
+
+    return "cuda" if snakemake.resources.get("gpu", 0) and torch.cuda.is_available() else "cpu"
 
 
 def _redirect_output(log: str):

@@ -21,7 +21,8 @@ def main(snakemake):
     benchmarks = [*files.train_benchmarks, *files.encode_benchmarks, *files.tsne_benchmarks, *files.cluster_benchmarks]
     write_table(read_resources(benchmarks), output.resources, "resources", provenance(snakemake, benchmarks))
     table = headline(summary, runs, params.titles)
-    for path, text in [(output.headline, as_text_table(table)), (output.page, as_html_page(table, params.title, as_text(origin)))]:
+    page = as_html_page(table, params.title, as_text(origin))
+    for path, text in [(output.headline, as_text_table(table)), (output.page, page)]:
         with replacing(path) as temporary:
             Path(temporary).write_text(text + "\n")
 

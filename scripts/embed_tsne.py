@@ -1,4 +1,4 @@
-"""Draw t-SNE maps of the mean latent of every seed of one model on one data set; the three-dimensional one of its first seed."""
+"""Draw t-SNE maps of one model on one data set: of the mean latent of every seed, and in 3-D of the first trained one."""
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic

@@ -1,4 +1,4 @@
-"""Draw UMAP maps of the mean latent of every model on one data set, first trained seed, in one process: UMAP compiles anew in each."""
+"""Draw UMAP maps of every model on one data set: of the mean latent of its first trained seed."""
 
 import anndata as ad
 

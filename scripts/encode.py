@@ -1,10 +1,8 @@
 """Compute the latents of all cells, mean and sample, for every seed of one model on one data set."""
 
-import torch
-
-from _job import provenance, run
+from _job import device_of, provenance, run
 from sclatent.determinism import make_deterministic
-from sclatent.errors import TrainingFailed
+from sclatent.errors import TrainingError
 from sclatent.latents import encode
 from sclatent.matrices import read_matrix, write_matrix
 from sclatent.seeds import collect_seeds
@@ -13,7 +11,7 @@ from sclatent.weights import load_model, read_record
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    device = "cuda" if snakemake.resources.get("gpu", 0) and torch.cuda.is_available() else "cpu"
+    device = device_of(snakemake)
     adata = read_matrix(files.data)
     arrays, failed = {}, {}
     for seed, weights, record in zip(params.seeds, files.weights, files.runs, strict=True):
@@ -24,7 +22,7 @@ def main(snakemake):
         try:
             latents = encode(load_model(weights, record, device), adata.X)
             arrays |= {(name, seed): latent for name, latent in latents.items()}
-        except TrainingFailed as error:
+        except TrainingError as error:
             failed[seed] = str(error)
     origin = provenance(snakemake, [files.data, *files.weights, *files.runs], device=device)
     write_matrix(collect_seeds(adata.obs, arrays, failed), snakemake.output[0], "latents", origin)

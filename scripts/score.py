@@ -15,7 +15,8 @@ def main(snakemake):
         table.insert(0, "dataset", snakemake.wildcards.dataset)
         table.insert(1, "model", model)
         tables.append(table)
-    write_table(concat_tables(tables, "scores"), snakemake.output[0], "scores", provenance(snakemake, [*files.clusters, files.data]))
+    origin = provenance(snakemake, [*files.clusters, files.data])
+    write_table(concat_tables(tables, "scores"), snakemake.output[0], "scores", origin)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import pandas as pd
 import torch
 
-from _job import provenance, run
+from _job import device_of, provenance, run
 from sclatent.contracts import TABLES
 from sclatent.determinism import make_deterministic
 from sclatent.matrices import read_matrix
@@ -15,7 +15,7 @@ from sclatent.weights import save_run
 def main(snakemake):
     data, params, output = snakemake.input.data, snakemake.params, snakemake.output
     seed = int(snakemake.wildcards.seed)
-    device = "cuda" if snakemake.resources.get("gpu", 0) and torch.cuda.is_available() else "cpu"
+    device = device_of(snakemake)
     make_deterministic(seed, params.threads)
     x = torch.from_numpy(read_matrix(data).X.toarray()).to(device)
     model, history, reason = train_or_explain(x, params.family, params.hyperparameters, params.training)

@@ -256,5 +256,6 @@ def _type(field: dict) -> str:
         return "mapping"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = ", ".join(f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field)
-    name = {"number": "number", "integer": "whole number", "string": "text", "boolean": "yes or no", "null": "none"}[field["type"]]
+    names = {"number": "number", "integer": "whole number", "string": "text", "boolean": "yes or no", "null": "none"}
+    name = names[field["type"]]
     return f"{name} ({limits})" if limits else name

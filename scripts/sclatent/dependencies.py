@@ -8,7 +8,7 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parent
 # Modules that move or describe data and cannot change a number; they do not make a result stale.
-PLUMBING = {"", "atomic", "contracts", "errors", "matrices", "models", "models.hyperparameters", "provenance", "tables", "weights"}
+PLUMBING = {"", "atomic", "contracts", "errors", "matrices", "models", "provenance", "tables", "weights"}
 
 
 def code_of(script: Path, family: str | None = None) -> list[Path]:

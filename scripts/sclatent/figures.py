@@ -1,5 +1,6 @@
 """The figures that the notebooks show; they draw what tables hold and compute nothing that a score rests on."""
 
+import itertools
 from pathlib import Path
 
 import anndata as ad
@@ -12,7 +13,11 @@ from scipy.optimize import linear_sum_assignment
 
 # Ten colours that stay apart for colour-blind readers: Okabe and Ito 2008, black left out, and Tol's purple, wine and grey added.
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#332288", "#882255", "#999999"]
-METHODS = {"kmeans_latent": "k-means on the latent", "louvain_latent": "Louvain on the latent", "kmeans_tsne": "k-means on the t-SNE map"}
+METHODS = {
+    "kmeans_latent": "k-means on the latent",
+    "louvain_latent": "Louvain on the latent",
+    "kmeans_tsne": "k-means on the t-SNE map",
+}
 METRICS = {
     "nmi_geometric": "NMI (geo.)",
     "nmi_arithmetic": "NMI (arith.)",
@@ -108,7 +113,8 @@ def _kmeans(axis: Axes, points: np.ndarray, clusters: np.ndarray, cell_types: pd
 
 def _heatmap(axis: Axes, scores: pd.DataFrame, models: dict[str, str]):
     table = scores.set_index(["model", "latent", "metric"])[["mean", "sd", "n", "failed_share"]]
-    rows = [(model, latent) for model in models for latent in ("mean", "sample") if (model, latent) in table.index.droplevel("metric")]
+    scored = table.index.droplevel("metric")
+    rows = [row for row in itertools.product(models, ("mean", "sample")) if row in scored]
     values = np.array([[table["mean"].get((*row, metric), np.nan) for metric in METRICS] for row in rows])
     image = axis.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
     for y, row in enumerate(rows):
@@ -117,8 +123,12 @@ def _heatmap(axis: Axes, scores: pd.DataFrame, models: dict[str, str]):
             spread = f"\n±{score['sd']:.3f}" if score["n"] > 1 else ""
             text = f"{score['mean']:.3f}{spread}" if score["n"] else "failed"
             axis.text(x, y, text, ha="center", va="center", fontsize=6, color="black" if values[y, x] > 0.6 else "white")
-    labels = [models[model] + (" (sample)" if latent == "sample" else "") for model, latent in rows]
-    failed = [table.loc[row, "failed_share"].iloc[0] for row in rows]
-    axis.set_yticks(range(len(rows)), [f"{label}\n{share:.0%} failed" if share else label for label, share in zip(labels, failed, strict=True)])
+    labels = [_row_label(models[model], latent, table.loc[(model, latent), "failed_share"].iloc[0]) for model, latent in rows]
+    axis.set_yticks(range(len(rows)), labels)
     axis.set_xticks(range(len(METRICS)), list(METRICS.values()), rotation=40, ha="right")
     return image
+
+
+def _row_label(title: str, latent: str, failed_share: float) -> str:
+    label = f"{title} (sample)" if latent == "sample" else title
+    return f"{label}\n{failed_share:.0%} failed" if failed_share else label

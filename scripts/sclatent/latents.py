@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from sclatent.errors import TrainingFailed
+from sclatent.errors import TrainingError
 from sclatent.models.base import LatentModel
 
 BATCH = 4096
@@ -14,7 +14,7 @@ BATCH = 4096
 def encode(model: LatentModel, x: sparse.csr_matrix) -> dict[str, np.ndarray]:
     """Return the latents of cells x (N, G): {"mean": (N, L)} and, for stochastic models, {"sample": (N, L)}, float32.
 
-    Raises TrainingFailed where a latent is not finite.
+    Raises TrainingError where a latent is not finite.
     """
     batches = [model.encode(torch.from_numpy(x[i : i + BATCH].toarray()).to(model.device)) for i in range(0, x.shape[0], BATCH)]
     latents = {"mean": torch.cat([batch.mean for batch in batches]).cpu().numpy()}
@@ -22,5 +22,5 @@ def encode(model: LatentModel, x: sparse.csr_matrix) -> dict[str, np.ndarray]:
         latents["sample"] = torch.cat([batch.sample for batch in batches]).cpu().numpy()
     for name, latent in latents.items():
         if not np.isfinite(latent).all():
-            raise TrainingFailed(f"the {name} latent of {np.sum(~np.isfinite(latent).all(axis=1))} cells is not finite")
+            raise TrainingError(f"the {name} latent of {np.sum(~np.isfinite(latent).all(axis=1))} cells is not finite")
     return latents

@@ -8,7 +8,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 
 def majority_accuracy(labels: np.ndarray, clusters: np.ndarray) -> float:
-    """Share of cells whose label is the most frequent one of their cluster (many-to-one; it rises with the number of clusters)."""
+    """Share of cells with the most frequent label of their cluster; many-to-one, so it rises with the number of clusters."""
     return contingency_matrix(labels, clusters).max(axis=0).sum() / len(labels)
 
 

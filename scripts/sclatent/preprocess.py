@@ -31,7 +31,8 @@ def quality_control(
     if max_percent_mito is not None:
         cells &= adata.obs["pct_counts_mt"].to_numpy() < max_percent_mito
     if not cells.any() or not genes.any():
-        raise UserError(f"quality control leaves {cells.sum()} of {adata.n_obs} cells and {genes.sum()} of {adata.n_vars} genes; loosen its thresholds")
+        left = f"{cells.sum()} of {adata.n_obs} cells and {genes.sum()} of {adata.n_vars} genes"
+        raise UserError(f"quality control leaves {left}; loosen its thresholds")
     return adata[cells, genes].copy()
 
 

@@ -21,7 +21,10 @@ def concat_tables(tables: list[pd.DataFrame], kind: str) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, path: str | Path, kind: str, provenance: dict) -> None:
-    """Write a table of a kind named in `sclatent.contracts`; raises ValueError, and writes nothing, where it breaks its contract."""
+    """Write a table of a kind named in `sclatent.contracts`.
+
+    Raises ValueError, and writes nothing, where it breaks its contract.
+    """
     columns = TABLES[kind]
     if list(table.columns) != list(columns):
         raise ValueError(f"{kind}: columns are {list(table.columns)}, the contract has {list(columns)}")

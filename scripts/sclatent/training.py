@@ -5,7 +5,7 @@ import logging
 import torch
 from torch import Tensor
 
-from sclatent.errors import TrainingFailed, UserError
+from sclatent.errors import TrainingError, UserError
 from sclatent.models import hyperparameters_class, load_family
 from sclatent.models.base import LatentModel
 
@@ -13,9 +13,7 @@ from sclatent.models.base import LatentModel
 NOT_THE_MODEL = (UserError, MemoryError, OSError, torch.OutOfMemoryError)
 
 
-def train_or_explain(
-    x: Tensor, family: str, hyperparameters: dict, training: dict
-) -> tuple[LatentModel | None, list[dict], str]:
+def train_or_explain(x: Tensor, family: str, hyperparameters: dict, training: dict) -> tuple[LatentModel | None, list[dict], str]:
     """Build a model for cells x (N, G), train it, and return it with its history and an empty reason.
 
     A model that raises in its making or training is a failed run: returned as None, without a history, with the reason in one
@@ -28,7 +26,7 @@ def train_or_explain(
         raise
     except Exception as error:
         logging.exception("the model failed")
-        kind = "" if isinstance(error, TrainingFailed) else f"{type(error).__name__}: "
+        kind = "" if isinstance(error, TrainingError) else f"{type(error).__name__}: "
         return None, [], " ".join(f"{kind}{error}".split())
 
 
@@ -36,7 +34,7 @@ def train(model: LatentModel, x: Tensor, epochs: int, batch_size: int, learning_
     """Train a model on cells x (N, G) with Adam, in place, and return the history of its loss.
 
     Closed-form models are fitted instead. The history has one entry an epoch and part of the loss: {"epoch", "part",
-    "value"}, the mean over the epoch's cells. Raises TrainingFailed, naming part, epoch and step, once a part is not finite.
+    "value"}, the mean over the epoch's cells. Raises TrainingError, naming part, epoch and step, once a part is not finite.
     """
     if model.closed_form:
         model.fit(x)
@@ -50,7 +48,7 @@ def train(model: LatentModel, x: Tensor, epochs: int, batch_size: int, learning_
             parts = model.loss(x[cells])
             for name, part in parts.items():
                 if not torch.isfinite(part):
-                    raise TrainingFailed(f"loss part '{name}' is {part.item()} in epoch {epoch}, step {step}")
+                    raise TrainingError(f"loss part '{name}' is {part.item()} in epoch {epoch}, step {step}")
                 totals[name] = totals.get(name, 0) + part.detach() * len(cells)
             optimizer.zero_grad()
             parts["loss"].backward()

@@ -14,7 +14,7 @@ from sclatent.models.base import LatentModel
 from sclatent.provenance import as_text
 
 
-def save_run(model: LatentModel | None, weights: str | Path, run: str | Path, settings: dict, reason: str, provenance: dict) -> None:
+def save_run(model: LatentModel | None, weights: Path, run: Path, settings: dict, reason: str, provenance: dict) -> None:
     """Write the weights of a run and its record; a failed run has model None, a reason, and a file without weights.
 
     settings: family, hyperparameters and n_vars, which rebuild the model, and training.
@@ -40,7 +40,7 @@ def load_model(weights: str | Path, run: str | Path, device: str = "cpu") -> Lat
     try:
         model.load_state_dict(load_file(weights))
     except (SafetensorError, RuntimeError) as error:
-        raise UserError(f"{weights} does not hold the weights that {run} describes ({error}); delete both and run again") from error
+        raise UserError(f"{weights} does not hold what {run} describes ({error}); delete both and run again") from error
     return model.to(torch.device(device)).eval()
 
 

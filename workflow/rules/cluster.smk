@@ -11,12 +11,12 @@ rule cluster:
         code=code("cluster"),
     output:
         "results/studies/{study}/{dataset}/{model}/clusters.tsv",
-    message:
-        "Clustering {wildcards.dataset} in the latents of {wildcards.model}"
     log:
         "results/logs/cluster/{study}/{dataset}/{model}.log",
     benchmark:
         "results/benchmarks/cluster/{study}/{dataset}/{model}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=1000,
@@ -26,7 +26,7 @@ rule cluster:
         n_neighbors=CONFIG.clustering.n_neighbors,
         resolution=CONFIG.clustering.resolution,
         threads=CONFIG.threads,
-    conda:
-        "../../envs/evaluation.yaml"
+    message:
+        "Clustering {wildcards.dataset} in the latents of {wildcards.model}"
     script:
         "../../scripts/cluster.py"

@@ -5,7 +5,6 @@
 
 
 rule collect:
-    localrule: True
     input:
         scores=over_study("results/studies/{study}/{dataset}/scores.tsv"),
         latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
@@ -38,12 +37,13 @@ rule collect:
             labels={"study": "{study}"},
             caption="../report/headline.rst",
         ),
-    message:
-        "Collecting the scores of {wildcards.study}"
     log:
         "results/logs/collect/{study}.log",
     benchmark:
         "results/benchmarks/collect/{study}.tsv"
+    localrule: True
+    conda:
+        "../../envs/evaluation.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -56,7 +56,7 @@ rule collect:
         ],
         title=lambda wildcards: CONFIG.studies[wildcards.study].title,
         titles={**titles("datasets"), **titles("models")},
-    conda:
-        "../../envs/evaluation.yaml"
+    message:
+        "Collecting the scores of {wildcards.study}"
     script:
         "../../scripts/collect.py"

@@ -56,6 +56,45 @@ def titles(kind):
     return {name: thing.title for name, thing in getattr(CONFIG, kind).items()}
 
 
+FIGURES = {"latent_space": "Latent spaces", "score_heatmap": "Scores"}
+
+
+def figures_of(study):
+    """Every figure of a study."""
+    subjects = [("latent_space", dataset) for dataset in CONFIG.studies[study].datasets] + [("score_heatmap", "all")]
+    return [f"results/studies/{study}/figures/{figure}/{subject}.svg" for figure, subject in subjects]
+
+
+def data_of_figure(wildcards):
+    """The files that a figure draws."""
+    folder = f"results/studies/{wildcards.study}"
+    if wildcards.figure == "score_heatmap":
+        return {"summary": f"{folder}/summary.tsv"}
+    models = CONFIG.studies[wildcards.study].models
+    return {
+        "umap": f"{folder}/{wildcards.subject}/umap.h5ad",
+        "tsne": expand("{folder}/{{subject}}/{model}/tsne.h5ad", folder=folder, model=models),
+        "clusters": expand("{folder}/{{subject}}/{model}/clusters.tsv", folder=folder, model=models),
+    }
+
+
+def parameters_of_figure(wildcards, input):
+    """The parameters of a figure's notebook: its files, the names to show, and the seed to draw."""
+    study = CONFIG.studies[wildcards.study]
+    models = {name: CONFIG.models[name].title for name in study.models}
+    if wildcards.figure == "score_heatmap":
+        datasets = {name: CONFIG.datasets[name].title for name in study.datasets}
+        return {"summary": input.summary, "datasets": datasets, "models": models}
+    return {
+        "title": CONFIG.datasets[wildcards.subject].title,
+        "models": models,
+        "umap": input.umap,
+        "tsne": dict(zip(study.models, input.tsne)),
+        "clusters": dict(zip(study.models, input.clusters)),
+        "seed": study.seeds[0],
+    }
+
+
 def print_headlines():
     """Print the headline table of every study of this run and where the report lies."""
     for name in CONFIG.run:

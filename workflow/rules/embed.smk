@@ -11,12 +11,12 @@ rule embed_tsne:
         code=code("embed_tsne"),
     output:
         "results/studies/{study}/{dataset}/{model}/tsne.h5ad",
-    message:
-        "Drawing t-SNE maps of {wildcards.model} on {wildcards.dataset}"
     log:
         "results/logs/embed_tsne/{study}/{dataset}/{model}.log",
     benchmark:
         "results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=1000,
@@ -25,8 +25,8 @@ rule embed_tsne:
         perplexity=CONFIG.embedding.perplexity,
         max_iter=CONFIG.embedding.max_iter,
         threads=CONFIG.threads,
-    conda:
-        "../../envs/evaluation.yaml"
+    message:
+        "Drawing t-SNE maps of {wildcards.model} on {wildcards.dataset}"
     script:
         "../../scripts/embed_tsne.py"
 
@@ -37,12 +37,12 @@ rule embed_umap:
         code=code("embed_umap"),
     output:
         "results/studies/{study}/{dataset}/umap.h5ad",
-    message:
-        "Drawing UMAP maps of {wildcards.dataset}"
     log:
         "results/logs/embed_umap/{study}/{dataset}.log",
     benchmark:
         "results/benchmarks/embed_umap/{study}/{dataset}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=2000,
@@ -51,7 +51,7 @@ rule embed_umap:
         models=lambda wildcards: CONFIG.studies[wildcards.study].models,
         n_neighbors=CONFIG.embedding.n_neighbors,
         threads=CONFIG.threads,
-    conda:
-        "../../envs/evaluation.yaml"
+    message:
+        "Drawing UMAP maps of {wildcards.dataset}"
     script:
         "../../scripts/embed_umap.py"

@@ -11,12 +11,12 @@ rule encode:
         code=lambda wildcards: code("encode", CONFIG.models[wildcards.model].family),
     output:
         "results/studies/{study}/{dataset}/{model}/latents.h5ad",
-    message:
-        "Encoding {wildcards.dataset} with {wildcards.model}"
     log:
         "results/logs/encode/{study}/{dataset}/{model}.log",
     benchmark:
         "results/benchmarks/encode/{study}/{dataset}/{model}.tsv"
+    conda:
+        "../../envs/torch.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=2000,
@@ -25,7 +25,7 @@ rule encode:
     params:
         seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
         threads=CONFIG.threads,
-    conda:
-        "../../envs/torch.yaml"
+    message:
+        "Encoding {wildcards.dataset} with {wildcards.model}"
     script:
         "../../scripts/encode.py"

@@ -4,24 +4,24 @@
 
 
 rule fetch:
-    localrule: True
     input:
         code=code("fetch"),
     output:
         "results/data/{dataset}/source",
-    message:
-        "Fetching {wildcards.dataset}"
     log:
         "results/logs/fetch/{dataset}.log",
     benchmark:
         "results/benchmarks/fetch/{dataset}.tsv"
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
     params:
         source=lambda wildcards: CONFIG.datasets[wildcards.dataset].source.model_dump(),
-    conda:
-        "../../envs/data.yaml"
+    message:
+        "Fetching {wildcards.dataset}"
     script:
         "../../scripts/fetch.py"

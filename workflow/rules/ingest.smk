@@ -9,19 +9,19 @@ rule ingest:
         code=code("ingest"),
     output:
         "results/data/{dataset}/counts.h5ad",
-    message:
-        "Reading {wildcards.dataset}"
     log:
         "results/logs/ingest/{dataset}.log",
     benchmark:
         "results/benchmarks/ingest/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=10,
     params:
         reader=lambda wildcards: CONFIG.datasets[wildcards.dataset].reader,
-    conda:
-        "../../envs/data.yaml"
+    message:
+        "Reading {wildcards.dataset}"
     script:
         "../../scripts/ingest.py"

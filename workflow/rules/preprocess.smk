@@ -9,12 +9,12 @@ rule preprocess:
         code=code("preprocess"),
     output:
         "results/data/{dataset}/preprocessed.h5ad",
-    message:
-        "Preprocessing {wildcards.dataset}"
     log:
         "results/logs/preprocess/{dataset}.log",
     benchmark:
         "results/benchmarks/preprocess/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -23,7 +23,7 @@ rule preprocess:
         settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(
             include={"qc", "normalization", "target_sum", "n_top_genes"}
         ),
-    conda:
-        "../../envs/data.yaml"
+    message:
+        "Preprocessing {wildcards.dataset}"
     script:
         "../../scripts/preprocess.py"

@@ -10,19 +10,19 @@ rule score:
         code=code("score"),
     output:
         "results/studies/{study}/{dataset}/scores.tsv",
-    message:
-        "Scoring {wildcards.dataset}"
     log:
         "results/logs/score/{study}/{dataset}.log",
     benchmark:
         "results/benchmarks/score/{study}/{dataset}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
     params:
         models=lambda wildcards: CONFIG.studies[wildcards.study].models,
-    conda:
-        "../../envs/evaluation.yaml"
+    message:
+        "Scoring {wildcards.dataset}"
     script:
         "../../scripts/score.py"

@@ -12,12 +12,12 @@ rule train:
         weights="results/runs/{dataset}/{model}/{seed}/weights.safetensors",
         run="results/runs/{dataset}/{model}/{seed}/run.json",
         history="results/runs/{dataset}/{model}/{seed}/history.tsv",
-    message:
-        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     log:
         "results/logs/train/{dataset}/{model}/{seed}.log",
     benchmark:
         "results/benchmarks/train/{dataset}/{model}/{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
     threads: CONFIG.threads
     resources:
         mem_mb=2000,
@@ -28,7 +28,7 @@ rule train:
         hyperparameters=lambda wildcards: CONFIG.models[wildcards.model].hyperparameters,
         training=lambda wildcards: CONFIG.models[wildcards.model].training.model_dump(),
         threads=CONFIG.threads,
-    conda:
-        "../../envs/torch.yaml"
+    message:
+        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     script:
         "../../scripts/train.py"

@@ -51,7 +51,10 @@ class Model(vae.Model):
         return {"loss": loss, "reconstruction": reconstruction, "kl_slab": slab, "kl_spike": spike}
 
     def encode(self, x: Tensor) -> Latents:
-        """Return the exact mean of a draw, E[mask] mean with E[mask] = (softplus(c gamma) - softplus(c (gamma - 1))) / c, and one."""
+        """Return a draw and the exact mean of draws, E[mask] mean.
+
+        E[mask] is the integral of the sigmoid over u, (softplus(c gamma) - softplus(c (gamma - 1))) / c.
+        """
         mean, log_var, log_gamma = self.posterior(x)
         c, gamma = self.sharpness, log_gamma.exp()
         expected_mask = (softplus(c * gamma) - softplus(c * (gamma - 1))) / c

@@ -1,0 +1,58 @@
+# `make` runs the quick start; `make help` lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# What a fresh machine lacks comes with the environment, so that only $(PYTHON), make and a C library are needed.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := quickstart
+.PHONY: quickstart test lint format reference rulegraph lock clean help
+
+quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (the default)
+	@snakemake
+
+test: $(BIN)/.ready  ## run all tests
+	@pytest
+
+lint: $(BIN)/.ready  ## check format and style, and lint the workflow
+	@ruff check scripts tests
+	@ruff format --check scripts tests
+	@snakefmt --check Snakefile workflow
+	@snakemake --lint
+
+format: $(BIN)/.ready  ## format all code
+	@ruff check --fix scripts tests
+	@ruff format scripts tests
+	@snakefmt Snakefile workflow
+
+reference: $(BIN)/.ready  ## write the generated reference of configuration and files
+	@PYTHONPATH=scripts python -m sclatent.reference
+
+rulegraph: $(BIN)/.ready  ## draw the rule graph of the README; needs Graphviz's dot
+	@snakemake --rulegraph dot -q all 2>/dev/null | dot -Tsvg > workflow/report/rulegraph.svg
+
+lock:  ## resolve the dependencies of pyproject.toml anew; needs uv
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --group dev --group torch-needs pyproject.toml -o requirements.lock
+
+clean:  ## remove the environment and everything that runs made, the reference results apart
+	@rm -rf .venv .snakemake
+	@find results -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} + 2>/dev/null || true
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
+
+# All packages but torch come from the lock, checked by hash. torch's wheel is taken from wherever pip is set to look (CPU or
+# CUDA) and must be one of the wheels in requirements-torch.sha256. The last step compiles what umap caches on first import.
+$(BIN)/.ready: requirements.lock requirements-torch.sha256
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sclatent needs Python 3.11 or newer; set PYTHON, as in: make PYTHON=python3.12")'
+	@echo "Setting up .venv (a few minutes, once)"
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip download -qq --no-deps --dest .venv/torch "$$(sed -n 's/^torch = \["\(.*\)"\]/\1/p' pyproject.toml)"
+	@$(BIN)/python -m pip hash .venv/torch/*.whl | grep -qFf requirements-torch.sha256 \
+	  || { echo "the torch wheel that pip found is none of those in requirements-torch.sha256" >&2; exit 1; }
+	@$(BIN)/python -m pip install -qq .venv/torch/*.whl && rm -r .venv/torch
+	@$(BIN)/python -m pip check --quiet
+	@$(BIN)/python -W ignore -c 'import umap'
+	@touch $@

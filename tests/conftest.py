@@ -1,0 +1,65 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[1]
+PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]
+
+
+@pytest.fixture
+def project() -> Path:
+    """The folder of the project."""
+    return PROJECT
+
+
+@pytest.fixture(scope="session")
+def raw_config() -> dict:
+    """The configuration of the quick start as the workflow merges it."""
+    merged = {}
+    for name in ("datasets", "models", "config"):
+        merged |= yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
+    return merged
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of the real data sets that no package ships."""
+    if not os.environ.get("SCLATENT_DATA"):
+        pytest.skip("set SCLATENT_DATA to the folder with pbmc3k_raw.h5ad to run this test")
+    return Path(os.environ["SCLATENT_DATA"])
+
+
+class Workflow:
+    """A copy of the project in a folder of its own, with a study small enough for a test."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for part in PARTS:
+            source = PROJECT / part
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, folder / part)
+
+    def configure(self, **overrides) -> None:
+        """Replace the quick start by overrides of the configuration."""
+        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(overrides))
+
+    def snakemake(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+        """Run Snakemake to its end; standard error is part of stdout."""
+        command = [*prefix, sys.executable, "-m", "snakemake", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900, check=False
+        )
+
+    def path(self, name: str) -> Path:
+        return self.folder / "results" / name
+
+
+@pytest.fixture
+def workflow(tmp_path) -> Workflow:
+    """A fresh copy of the project."""
+    return Workflow(tmp_path)

@@ -50,13 +50,6 @@ def provenance(snakemake, inputs: Iterable[str], seed: int | None = None, device
     )
 
 
-def device_of(snakemake) -> str:
-    """Return "cuda" where the job was given a GPU and torch sees one, else "cpu"."""
-    import torch
-
-    return "cuda" if snakemake.resources.get("gpu", 0) and torch.cuda.is_available() else "cpu"
-
-
 def _redirect_output(log: str):
     """Send standard output and error of this process to a log and return a stream that still reaches the terminal."""
     terminal = os.fdopen(os.dup(2), "w")

@@ -1,7 +1,8 @@
 """Compute the latents of all cells, mean and sample, for every seed of one model on one data set."""
 
-from _job import device_of, provenance, run
+from _job import provenance, run
 from sclatent.determinism import make_deterministic
+from sclatent.devices import choose_device
 from sclatent.errors import TrainingError
 from sclatent.latents import encode
 from sclatent.matrices import read_matrix, write_matrix
@@ -11,7 +12,7 @@ from sclatent.weights import load_model, read_record
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    device = device_of(snakemake)
+    device = choose_device(snakemake.resources.get("gpu", 0))
     adata = read_matrix(files.data)
     arrays, failed = {}, {}
     for seed, weights, record in zip(params.seeds, files.weights, files.runs, strict=True):

@@ -3,9 +3,10 @@
 import pandas as pd
 import torch
 
-from _job import device_of, provenance, run
+from _job import provenance, run
 from sclatent.contracts import TABLES
 from sclatent.determinism import make_deterministic
+from sclatent.devices import choose_device
 from sclatent.matrices import read_matrix
 from sclatent.tables import write_table
 from sclatent.training import train_or_explain
@@ -15,7 +16,7 @@ from sclatent.weights import save_run
 def main(snakemake):
     data, params, output = snakemake.input.data, snakemake.params, snakemake.output
     seed = int(snakemake.wildcards.seed)
-    device = device_of(snakemake)
+    device = choose_device(snakemake.resources.get("gpu", 0))
     make_deterministic(seed, params.threads)
     x = torch.from_numpy(read_matrix(data).X.toarray()).to(device)
     model, history, reason = train_or_explain(x, params.family, params.hyperparameters, params.training)

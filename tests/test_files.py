@@ -1,0 +1,184 @@
+import json
+import os
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from sclatent.atomic import replacing
+from sclatent.dependencies import LIBRARY, code_of
+from sclatent.errors import UserError
+from sclatent.matrices import read_matrix, write_matrix
+from sclatent.models import hyperparameters_class, load_family
+from sclatent.provenance import describe
+from sclatent.seeds import arrays_of, collect_seeds, failures_of
+from sclatent.tables import read_provenance, read_table, write_table
+from sclatent.weights import load_model, read_record, read_weights_provenance, save_run
+
+ORIGIN = {"step": "test", "fingerprint": "0"}
+
+
+@pytest.fixture
+def history():
+    return pd.DataFrame({"epoch": [1, 2], "part": ["loss", "loss"], "value": [2.0, 1.0]})
+
+
+@pytest.fixture
+def counts():
+    obs = pd.DataFrame({"cell_type": pd.Categorical(["a", "b"]), "pct_counts_mt": [1.0, np.nan]}, index=["x", "y"])
+    return ad.AnnData(obs=obs, var=pd.DataFrame(index=["g"]), layers={"counts": sparse.csr_matrix([[1], [0]], dtype=np.int32)})
+
+
+def test_a_file_is_whole_or_absent(tmp_path):
+    with pytest.raises(RuntimeError), replacing(tmp_path / "file") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+    with replacing(tmp_path / "new" / "file") as temporary:
+        temporary.write_text("whole")
+    assert os.listdir(tmp_path / "new") == ["file"]
+
+
+def test_a_table_returns_as_it_was_with_its_provenance(tmp_path, history):
+    write_table(history, tmp_path / "t.tsv", "history", ORIGIN)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.tsv", "history"), history)
+    assert read_provenance(tmp_path / "t.tsv") == ORIGIN
+
+
+def test_a_cell_called_na_is_not_a_missing_value(tmp_path):
+    clusters = pd.DataFrame({"cell": ["NA", "#1"], "seed": 0, "latent": "mean", "method": "m", "cluster": [0, 1]})
+    write_table(clusters, tmp_path / "t.tsv", "clusters", ORIGIN)
+    assert list(read_table(tmp_path / "t.tsv", "clusters")["cell"]) == ["NA", "#1"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"value": ["a", "b"]}, "column value does not hold real"),
+        ({"value": [1.0, np.nan]}, "column value"),
+        ({"epoch": [1.5, 2.0]}, "column epoch does not hold whole"),
+        ({"other": 1}, "columns are"),
+    ],
+)
+def test_a_table_that_breaks_its_contract_is_not_written(tmp_path, history, change, words):
+    with pytest.raises(ValueError, match=words):
+        write_table(history.assign(**change), tmp_path / "t.tsv", "history", ORIGIN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_table_is_refused(tmp_path, history):
+    (tmp_path / "t.tsv").write_text("epoch\tpart\tvalue\n")
+    with pytest.raises(UserError, match="does not begin with its provenance"):
+        read_table(tmp_path / "t.tsv", "history")
+    write_table(history, tmp_path / "t.tsv", "history", ORIGIN)
+    with pytest.raises(UserError, match="not a table of kind 'runs'"):
+        read_table(tmp_path / "t.tsv", "runs")
+
+
+def test_a_matrix_returns_as_it_was_and_is_written_alike_twice(tmp_path, counts):
+    for name in ("a.h5ad", "b.h5ad"):
+        write_matrix(counts.copy(), tmp_path / name, "counts", ORIGIN)
+    assert (tmp_path / "a.h5ad").read_bytes() == (tmp_path / "b.h5ad").read_bytes()
+    read = read_matrix(tmp_path / "a.h5ad")
+    assert json.loads(read.uns["provenance"]) == ORIGIN
+    assert read.layers["counts"].toarray().tolist() == [[1], [0]]
+
+
+def test_a_matrix_that_breaks_its_contract_is_not_written(tmp_path, counts):
+    breaks = {
+        "layers/counts is not csr int32": lambda a: a.layers.update(counts=a.layers["counts"].astype(np.float32)),
+        "negative counts": lambda a: a.layers.update(counts=-a.layers["counts"]),
+        "obs/cell_type is not text": lambda a: setattr(a, "obs", a.obs.assign(cell_type=[1.0, 2.0])),
+        "obs/pct_counts_mt is missing": lambda a: setattr(a, "obs", a.obs.drop(columns="pct_counts_mt")),
+    }
+    for words, spoil in breaks.items():
+        spoilt = counts.copy()
+        spoil(spoilt)
+        with pytest.raises(ValueError, match=words):
+            write_matrix(spoilt, tmp_path / "c.h5ad", "counts", ORIGIN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_latents_that_are_not_finite_are_not_written(tmp_path, counts):
+    latents = collect_seeds(counts.obs, {("mean", 0): np.array([[0.0], [np.inf]], dtype=np.float32)}, {})
+    with pytest.raises(ValueError, match="not finite"):
+        write_matrix(latents, tmp_path / "l.h5ad", "latents", ORIGIN)
+
+
+def test_a_broken_matrix_is_named(tmp_path):
+    (tmp_path / "x.h5ad").write_bytes(b"no")
+    with pytest.raises(UserError, match="x.h5ad is not a whole .h5ad file"):
+        read_matrix(tmp_path / "x.h5ad")
+
+
+def test_seeds_lie_side_by_side(tmp_path, counts):
+    arrays = {(name, seed): np.full((2, 3), seed, dtype=np.float32) for seed in (2, 10) for name in ("mean", "sample")}
+    write_matrix(collect_seeds(counts.obs, arrays, {3: "why"}), tmp_path / "l.h5ad", "latents", ORIGIN)
+    read = read_matrix(tmp_path / "l.h5ad")
+    assert list(arrays_of(read)) == [("mean", 2), ("sample", 2), ("mean", 10), ("sample", 10)]
+    assert arrays_of(read)["mean", 10].max() == 10
+    assert failures_of(read) == {3: "why"}
+
+
+def test_a_model_returns_from_its_files(tmp_path):
+    hyperparameters = hyperparameters_class("vae")()
+    model = load_family("vae")(5, hyperparameters)
+    files = tmp_path / "w.safetensors", tmp_path / "run.json"
+    settings = {"family": "vae", "hyperparameters": hyperparameters.model_dump(), "n_vars": 5}
+    save_run(model, *files, settings, "", ORIGIN)
+    again = load_model(*files)
+    assert all((again.state_dict()[name] == value).all() for name, value in model.state_dict().items())
+    assert read_record(files[1])["status"] == "trained"
+    assert read_weights_provenance(files[0]) == ORIGIN
+    files[0].write_bytes(files[0].read_bytes()[:100])
+    with pytest.raises(UserError, match="does not hold what"):
+        load_model(*files)
+
+
+def test_a_failed_run_leaves_a_record_and_no_weights(tmp_path):
+    files = tmp_path / "w.safetensors", tmp_path / "run.json"
+    save_run(None, *files, {"family": "vae"}, "it exploded", ORIGIN)
+    record = read_record(files[1])
+    assert (record["status"], record["reason"]) == ("failed", "it exploded")
+    assert read_weights_provenance(files[0]) == ORIGIN
+
+
+def test_the_fingerprint_follows_every_entry(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    base = {"step": "s", "settings": {"x": 1}, "inputs": [tmp_path / "a"], "code": [tmp_path / "a"], "seed": 0, "threads": 1}
+    changes = {
+        "step": "t",
+        "settings": {"x": 2},
+        "inputs": [tmp_path / "b"],
+        "code": [tmp_path / "b"],
+        "seed": 1,
+        "threads": 2,
+        "device": "cuda",
+    }
+    prints = {describe(**{**base, key: value})["fingerprint"] for key, value in changes.items()}
+    assert len(prints) == len(changes)
+    assert describe(**base)["fingerprint"] not in prints
+    assert describe(**base) == describe(**base)
+
+
+def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
+    def names(script, family=None):
+        return {str(path.relative_to(LIBRARY)) for path in code_of(LIBRARY.parent / f"{script}.py", family)}
+
+    assert names("train", "vsc") == {
+        "determinism.py",
+        "devices.py",
+        "distributions.py",
+        "likelihoods.py",
+        "models/base.py",
+        "models/hyperparameters.py",
+        "models/vae.py",
+        "models/vsc.py",
+        "networks.py",
+        "training.py",
+    }
+    assert "models/vae.py" not in names("train", "pca")
+    assert names("score") == {"metrics.py"}

@@ -1,0 +1,304 @@
+"""The workflow as its users run it, in copies of the project with small studies."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from conftest import PROJECT, Workflow
+from sclatent.seeds import arrays_of
+from sclatent.matrices import read_matrix
+from sclatent.tables import read_provenance, read_table
+
+# A family as a method developer would add it: a linear autoencoder, whose loss is not a number for one seed.
+TOY = '''
+import torch
+from pydantic import Field
+from torch import nn
+
+from sclatent.likelihoods import squared_error
+from sclatent.models.base import LatentModel, Latents
+from sclatent.models.hyperparameters import BaseHyperparameters
+
+
+class Hyperparameters(BaseHyperparameters):
+    bad_seed: int = Field(-1, description="seed for which the loss is not a number")
+
+
+class Model(LatentModel):
+    def __init__(self, n_vars, hyperparameters):
+        super().__init__(n_vars, hyperparameters)
+        self.encoder = nn.Linear(n_vars, self.latent_dim)
+        self.decoder = nn.Linear(self.latent_dim, n_vars)
+        self.factor = torch.nan if torch.initial_seed() == hyperparameters.bad_seed else 1.0
+
+    def loss(self, x):
+        return {"loss": self.factor * squared_error(x, self.decode(self.encode(x).mean)).mean()}
+
+    def encode(self, x):
+        z = self.encoder(x)
+        return Latents(z, z)
+
+    def decode(self, z):
+        return self.decoder(z)
+'''
+QUICK = {"epochs": 3, "batch_size": 256}
+SMALL = {
+    "run": ["small"],
+    "studies": {"small": {"title": "Small", "datasets": ["pbmc68k_reduced"], "models": ["pca", "toy"], "seeds": [0, 7]}},
+    "models": {"toy": {"title": "Toy", "family": "toy", "hyperparameters": {"bad_seed": 7}, "training": QUICK}},
+    "embedding": {"max_iter": 250},
+    "clustering": {"n_init": 3},
+}
+DATA = "results/data/digits/preprocessed.h5ad"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Workflow:
+    """A finished run of a study with a new model family, which fails for one of its two seeds."""
+    workflow = Workflow(tmp_path_factory.mktemp("finished"))
+    (workflow.folder / "scripts" / "sclatent" / "models" / "toy.py").write_text(TOY)
+    workflow.configure(**SMALL)
+    run = workflow.snakemake("--cores", "2")
+    assert run.returncode == 0, run.stdout
+    workflow.stdout = run.stdout
+    return workflow
+
+
+def planned(workflow: Workflow, *arguments: str) -> set[str]:
+    """What a dry run says it would do, by the messages of its jobs."""
+    run = workflow.snakemake("-n", *arguments)
+    assert run.returncode == 0, run.stdout
+    return set(re.findall(r"^Job \d+: (.*)$", run.stdout, re.MULTILINE))
+
+
+def test_a_new_model_needs_one_file_and_one_entry(finished):
+    scores = read_table(finished.path("studies/small/scores.tsv"), "scores")
+    toy = scores[scores["model"] == "toy"]
+    assert set(toy["method"]) == {"kmeans_latent", "louvain_latent", "kmeans_tsne"}
+    assert toy["value"].between(-0.5, 1).all()
+
+
+def test_a_failed_seed_is_a_row_with_its_reason_and_the_others_go_on(finished):
+    runs = read_table(finished.path("studies/small/runs.tsv"), "runs").set_index(["model", "seed"])
+    assert runs["status"].to_dict() == {("pca", 0): "trained", ("pca", 7): "trained", ("toy", 0): "trained", ("toy", 7): "failed"}
+    assert runs.loc[("toy", 7), "reason"] == "loss part 'loss' is nan in epoch 1, step 1"
+    summary = read_table(finished.path("studies/small/summary.tsv"), "summary").groupby("model").first()
+    assert summary["n"].to_dict() == {"pca": 2, "toy": 1}
+    assert summary["failed_share"].to_dict() == {"pca": 0.0, "toy": 0.5}
+    assert "TrainingError" in finished.path("logs/train/pbmc68k_reduced/toy/7.log").read_text()
+
+
+def test_a_run_ends_with_the_headline_and_the_report(finished):
+    end = finished.stdout[finished.stdout.index("Small: mean ± sd over 2 seeds") :]
+    assert re.search(r"PBMC 68k \(reduced\)  Toy .* 1 of 2", end)
+    assert "Report: results/report.html" in end
+    report = finished.path("report.html").read_text()
+    for words in ("Latent spaces", "Headline", "configuration.yaml", "PCA is the floor"):
+        assert words in report
+
+
+def test_a_second_run_finds_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.snakemake("--cores", "2").stdout
+
+
+def test_every_output_records_where_it_comes_from(finished):
+    records = {}
+    for path in finished.path("").rglob("*"):
+        name = str(path.relative_to(finished.path("")))
+        if name.startswith(("logs/", "benchmarks/")) or path.is_dir():
+            continue
+        if path.suffix == ".h5ad":
+            records[name] = json.loads(read_matrix(path).uns["provenance"])
+        elif path.suffix in (".tsv", ".yaml"):
+            records[name] = read_provenance(path)
+        elif path.suffix == ".ipynb":
+            text = "".join(cell.source for cell in nbformat.read(path, 4).cells)
+            records[name] = json.loads(json.loads(re.search(r"^provenance = (\".*\")$", text, re.MULTILINE)[1]))
+        elif path.suffix == ".json":
+            records[name] = json.loads(path.read_text())["provenance"]
+        elif path.suffix in (".html", ".svg", ".safetensors"):
+            assert '\\"fingerprint\\"' in path.read_bytes().decode(errors="ignore") or b"fingerprint" in path.read_bytes(), name
+    assert {name for name, record in records.items() if len(record["fingerprint"]) != 64} == set()
+    trained = records["runs/pbmc68k_reduced/toy/0/run.json"]
+    assert (trained["seed"], trained["threads"], trained["device"]) == (0, 1, "cpu")
+    assert trained["packages"]["torch"].startswith("2.13.0")
+    assert "results/data/pbmc68k_reduced/preprocessed.h5ad" in trained["inputs"]
+
+
+def test_figures_are_drawn_and_their_notebooks_kept(finished):
+    for figure in ("latent_space/pbmc68k_reduced", "score_heatmap/all"):
+        root = ET.parse(finished.path(f"studies/small/figures/{figure}.svg")).getroot()
+        assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) + len(list(root.iter("{http://www.w3.org/2000/svg}use"))) > 20
+        notebook = nbformat.read(finished.path(f"studies/small/figures/{figure}.ipynb"), 4)
+        assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
+    toy = finished.folder / "scripts" / "sclatent" / "models" / "toy.py"
+    toy.write_text(TOY + "\n# changed\n")
+    trainings = {job for job in planned(finished) if job.startswith("Training")}
+    assert trainings == {f"Training toy on pbmc68k_reduced, seed {seed}" for seed in (0, 7)}
+    toy.write_text(TOY)
+    contracts = finished.folder / "scripts" / "sclatent" / "contracts.py"
+    contracts.write_text(contracts.read_text() + "\n# changed\n")
+    assert planned(finished) == set()
+    jobs = planned(finished, "--config", "clustering={n_init: 4}")
+    assert {"Clustering pbmc68k_reduced in the latents of pca", "Scoring pbmc68k_reduced"} <= jobs
+    assert not {job for job in jobs if job.startswith(("Training", "Encoding", "Drawing t-SNE", "Drawing UMAP"))}
+
+
+def test_a_script_runs_alone_to_the_same_bytes(finished):
+    for script, wildcards, output in [
+        ("train", ["dataset=pbmc68k_reduced", "model=toy", "seed=0"], "runs/pbmc68k_reduced/toy/0/weights.safetensors"),
+        ("score", ["study=small", "dataset=pbmc68k_reduced"], "studies/small/pbmc68k_reduced/scores.tsv"),
+    ]:
+        path = finished.path(output)
+        expected = path.read_bytes()
+        path.unlink()
+        subprocess.run([sys.executable, f"scripts/{script}.py", *wildcards], cwd=finished.folder, check=True)
+        assert path.read_bytes() == expected
+    alone = subprocess.run(
+        [sys.executable, "scripts/train.py", "model=toy"], cwd=finished.folder, capture_output=True, text=True, check=False
+    )
+    assert alone.returncode == 1
+    assert "python scripts/train.py dataset=... model=... seed=..." in alone.stderr
+    assert "Traceback" not in alone.stderr
+
+
+def test_two_runs_give_the_same_bytes(tmp_path_factory):
+    study = {"title": "Twice", "datasets": ["pbmc68k_reduced"], "models": ["pca", "ae", "beta_vae", "beta_vsc"], "seeds": [0, 1]}
+    target = "results/studies/twice/pbmc68k_reduced/scores.tsv"
+    results = []
+    for cores in ("1", "2"):
+        workflow = Workflow(tmp_path_factory.mktemp(f"twice{cores}"))
+        quick = {name: {"training": QUICK} for name in ("ae", "beta_vae", "beta_vsc")}
+        workflow.configure(**{**SMALL, "run": ["twice"], "studies": {"twice": study}, "models": quick})
+        run = workflow.snakemake("--cores", cores, target)
+        assert run.returncode == 0, run.stdout
+        kept = ("data/", "runs/", "studies/")
+        names = [str(path.relative_to(workflow.path(""))) for path in workflow.path("").rglob("*") if path.is_file()]
+        results.append({name: workflow.path(name).read_bytes() for name in names if name.startswith(kept)})
+    assert {name for name in results[0] if name.endswith(("latents.h5ad", "scores.tsv", "weights.safetensors"))}
+    assert results[0].keys() == results[1].keys()
+    assert {name for name in results[0] if results[0][name] != results[1][name]} == set()
+
+
+def test_seeds_give_different_latents(finished):
+    latents = read_matrix(finished.path("studies/small/pbmc68k_reduced/toy/latents.h5ad"))
+    assert list(arrays_of(latents)) == [("mean", 0)]
+    pca = arrays_of(read_matrix(finished.path("studies/small/pbmc68k_reduced/pca/latents.h5ad")))
+    assert set(pca) == {("mean", 0), ("mean", 7)}
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("threds=2", "unknown key 'threds'; did you mean 'threads'?"),
+        ("threads=0", "'threads' is 0"),
+        ("run=[quick]", "run names 'quick'"),
+        ("studies={quickstart: {models: [pcaa]}}", "did you mean 'pca'?"),
+        ("studies={quickstart: {datasets: [digit]}}", "did you mean 'digits'?"),
+        ("embedding={max_iter: 1}", "'embedding.max_iter' is '1'"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_one_line(workflow, override, words):
+    run = workflow.snakemake("-n", "--config", override)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stdout
+    (line,) = [line for line in run.stdout.splitlines() if line.startswith("sclatent: ")]
+    assert words in line
+    assert run.stdout.splitlines()[-1] == line
+
+
+def test_an_error_in_a_job_is_one_line_and_its_traceback_is_in_the_log(workflow):
+    table = workflow.folder / "config" / "datasets.yaml"
+    table.write_text(table.read_text().replace("file: datasets/data/digits.csv.gz", "file: datasets/data/digit.csv"))
+    run = workflow.snakemake("--cores", "1", "results/data/digits/source")
+    assert run.returncode == 1
+    assert "Traceback" not in run.stdout
+    assert "fetch: package 'sklearn' ships no file 'datasets/data/digit.csv'; install the version" in run.stdout
+    assert "Traceback" in workflow.path("logs/fetch/digits.log").read_text()
+    assert not workflow.path("data/digits/source").exists()
+
+
+def test_results_that_cannot_be_written_end_the_run_at_once(workflow):
+    results = workflow.path("")
+    results.mkdir()
+    results.chmod(0o555)
+    # Root writes everywhere unless it gives up that right.
+    prefix = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override") if os.geteuid() == 0 else ()
+    run = workflow.snakemake("--cores", "1", DATA, prefix=prefix)
+    results.chmod(0o755)
+    assert run.returncode == 1
+    assert run.stdout.splitlines()[-1].startswith("sclatent: no permission to write to 'results'; change its permissions")
+    assert "Traceback" not in run.stdout
+
+
+def test_a_file_in_the_place_of_results_is_named(workflow):
+    workflow.path("").write_text("")
+    run = workflow.snakemake("--cores", "1", DATA)
+    assert run.returncode == 1
+    assert "sclatent: 'results' is a file" in run.stdout
+
+
+def test_results_locked_by_another_run_end_the_run_at_once(workflow):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", DATA]
+    other = subprocess.Popen(command, cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    locks = workflow.folder / ".snakemake" / "locks"
+    deadline = time.monotonic() + 60
+    while not (locks.is_dir() and any(locks.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run = workflow.snakemake("--cores", "1", DATA)
+    assert other.wait(timeout=120) == 0
+    assert run.returncode == 1
+    assert run.stdout.splitlines()[-1].startswith("sclatent: another run holds the results")
+    assert "Traceback" not in run.stdout
+    assert workflow.snakemake("--cores", "1", DATA).returncode == 0
+
+
+def test_a_killed_run_is_taken_up_as_the_message_says(workflow):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", DATA]
+    killed = subprocess.Popen(command, cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not workflow.path("data/digits/source").exists() and killed.poll() is None:
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    assert "snakemake --unlock && snakemake --rerun-incomplete" in workflow.snakemake("--cores", "1", DATA).stdout
+    assert workflow.snakemake("--unlock").returncode == 0
+    assert workflow.snakemake("--cores", "1", "--rerun-incomplete", DATA).returncode == 0
+
+
+def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(finished):
+    target = "results/studies/small/figures/score_heatmap/all.svg"
+    template = finished.folder / "workflow" / "notebooks" / "score_heatmap.ipynb"
+    original = template.read_text()
+    template.write_text(original.replace("drawing = score_heatmap(", "drawing = 1 / 0 + score_heatmap("))
+    run = finished.snakemake("--cores", "1", target)
+    template.write_text(original)
+    assert run.returncode == 1
+    assert "Traceback" not in run.stdout
+    assert "ZeroDivisionError" in finished.path("logs/figures/small/score_heatmap/all.log").read_text()
+    assert "ZeroDivisionError" in finished.path("logs/figures/small/score_heatmap/all.ipynb").read_text()
+    assert finished.snakemake("--cores", "1", target).returncode == 0
+
+
+def test_the_rule_graph_of_the_readme_is_that_of_the_workflow(project):
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "-q", "all"]
+    dot = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout
+    names = dict(re.findall(r'^\s*(\d+)\s*\[label = "([^"]+)"', dot, re.MULTILINE))
+    edges = {(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE)}
+    svg = ET.parse(project / "workflow" / "report" / "rulegraph.svg")
+    space = "{http://www.w3.org/2000/svg}"
+    groups = [(g.get("class"), g.find(f"{space}title").text, g.find(f"{space}text")) for g in svg.iter(f"{space}g")]
+    drawn = {title: text.text for kind, title, text in groups if kind == "node"}
+    arrows = {tuple(drawn[end] for end in title.split("->")) for kind, title, _ in groups if kind == "edge"}
+    assert (set(drawn.values()), arrows) == (set(names.values()), edges), "run `make rulegraph`"
+    assert "workflow/report/rulegraph.svg" in Path(PROJECT / "README.md").read_text()

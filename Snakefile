@@ -4,9 +4,9 @@
 # One file of rules a stage. `snakemake` runs the studies that config/config.yaml names; see README.md.
 
 
-configfile: workflow.source_path("config/datasets.yaml")
-configfile: workflow.source_path("config/models.yaml")
-configfile: workflow.source_path("config/config.yaml")
+configfile: "config/datasets.yaml"
+configfile: "config/models.yaml"
+configfile: "config/config.yaml"
 
 
 report: "workflow/report/workflow.rst"

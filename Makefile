@@ -15,14 +15,14 @@ test: $(BIN)/.ready  ## run all tests
 	@pytest
 
 lint: $(BIN)/.ready  ## check format and style, and lint the workflow
-	@ruff check scripts tests
-	@ruff format --check scripts tests
+	@ruff check scripts tests .ci
+	@ruff format --check scripts tests .ci
 	@snakefmt --check Snakefile workflow
 	@snakemake --lint
 
 format: $(BIN)/.ready  ## format all code
-	@ruff check --fix scripts tests
-	@ruff format scripts tests
+	@ruff check --fix scripts tests .ci
+	@ruff format scripts tests .ci
 	@snakefmt Snakefile workflow
 
 reference: $(BIN)/.ready  ## write the generated reference of configuration and files

@@ -1,4 +1,4 @@
-"""Fail unless the quick start left every output of every stage, and every score in it is a finite number of a seed that trained."""
+"""Fail unless the quick start left every output of every stage, no seed failed, and every score is a finite number."""
 
 import itertools
 import math
@@ -32,7 +32,9 @@ problems = [f"missing or empty: {path}" for path in expected if not path.is_file
 if not problems:
     runs = read_table(STUDY / "runs.tsv", "runs")
     scores = read_table(STUDY / "scores.tsv", "scores")
-    problems += [f"failed run: {run.dataset} {run.model} {run.seed}: {run.reason}" for run in runs.itertuples() if run.status == "failed"]
+    problems += [
+        f"failed run: {run.dataset} {run.model} {run.seed}: {run.reason}" for run in runs.itertuples() if run.status == "failed"
+    ]
     problems += [f"not finite: {score}" for score in scores.itertuples() if not math.isfinite(score.value)]
     asked = set(itertools.product(DATASETS, MODELS, SEEDS))
     scored = set(scores[["dataset", "model", "seed"]].itertuples(index=False, name=None))

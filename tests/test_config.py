@@ -32,7 +32,11 @@ def test_quick_start_is_valid_and_complete(raw_config):
         ("models.ae.trainin", {}, ["models.ae.trainin", "did you mean 'training'"]),
         ("models.ae.training.epochs", 0, ["models.ae.training.epochs", "0", "greater than or equal to 1"]),
         ("models.beta_vae.hyperparameters.bta", 1, ["models.beta_vae.hyperparameters.bta", "did you mean 'beta'"]),
-        ("models.beta_vae.hyperparameters.beta", -1, ["models.beta_vae.hyperparameters.beta", "-1", "greater than or equal to 0"]),
+        (
+            "models.beta_vae.hyperparameters.beta",
+            -1,
+            ["models.beta_vae.hyperparameters.beta", "-1", "greater than or equal to 0"],
+        ),
         ("models.ae.family", "vea", ["models.ae.family", "vea", "did you mean 'vae'"]),
         ("models.a/b", {"title": "x", "family": "ae"}, ["a/b"]),
         ("studies.quickstart.models", ["pca", "beta_va"], ["beta_va", "did you mean 'beta_vae'"]),

@@ -132,9 +132,17 @@ def study():
         ],
         columns=columns,
     )
-    rows = [("d", model, seed, status) for model, seed, status in [
-        ("a", 0, "trained"), ("a", 1, "trained"), ("b", 0, "trained"), ("b", 1, "failed"), ("c", 0, "failed"), ("c", 1, "failed"),
-    ]]
+    rows = [
+        ("d", model, seed, status)
+        for model, seed, status in [
+            ("a", 0, "trained"),
+            ("a", 1, "trained"),
+            ("b", 0, "trained"),
+            ("b", 1, "failed"),
+            ("c", 0, "failed"),
+            ("c", 1, "failed"),
+        ]
+    ]
     return scores, pd.DataFrame(rows, columns=["dataset", "model", "seed", "status"])
 
 

@@ -65,7 +65,11 @@ def test_pca_is_that_of_scikit_learn_up_to_signs(x):
     model.fit(x)
     reference = PCA(3, svd_solver="full").fit(x.numpy())
     np.testing.assert_allclose(np.abs(model.encode(x).mean.numpy()), np.abs(reference.transform(x.numpy())), atol=1e-4)
-    np.testing.assert_allclose(model.loss(x)["loss"].item(), np.square(x.numpy() - reference.inverse_transform(reference.transform(x.numpy()))).sum(1).mean(), rtol=1e-4)
+    np.testing.assert_allclose(
+        model.loss(x)["loss"].item(),
+        np.square(x.numpy() - reference.inverse_transform(reference.transform(x.numpy()))).sum(1).mean(),
+        rtol=1e-4,
+    )
 
 
 def test_pca_refuses_more_components_than_the_data_have():

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
-
 from conftest import PROJECT, Workflow
-from sclatent.seeds import arrays_of
+
 from sclatent.matrices import read_matrix
+from sclatent.seeds import arrays_of
 from sclatent.tables import read_provenance, read_table
 
 # A family as a method developer would add it: a linear autoencoder, whose loss is not a number for one seed.
-TOY = '''
+TOY = """
 import torch
 from pydantic import Field
 from torch import nn
@@ -48,7 +48,7 @@ class Model(LatentModel):
 
     def decode(self, z):
         return self.decoder(z)
-'''
+"""
 QUICK = {"epochs": 3, "batch_size": 256}
 SMALL = {
     "run": ["small"],
@@ -136,7 +136,10 @@ def test_every_output_records_where_it_comes_from(finished):
 def test_figures_are_drawn_and_their_notebooks_kept(finished):
     for figure in ("latent_space/pbmc68k_reduced", "score_heatmap/all"):
         root = ET.parse(finished.path(f"studies/small/figures/{figure}.svg")).getroot()
-        assert len(list(root.iter("{http://www.w3.org/2000/svg}image"))) + len(list(root.iter("{http://www.w3.org/2000/svg}use"))) > 20
+        assert (
+            len(list(root.iter("{http://www.w3.org/2000/svg}image"))) + len(list(root.iter("{http://www.w3.org/2000/svg}use")))
+            > 20
+        )
         notebook = nbformat.read(finished.path(f"studies/small/figures/{figure}.ipynb"), 4)
         assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
 

@@ -10,8 +10,11 @@ def execute(template: str | Path, executed: str | Path, parameters: dict, librar
     """Run a template in the interpreter that runs now and write the executed notebook, which stays when a cell fails.
 
     parameters: JSON-ready values that replace those of the cell tagged "parameters". library: folder on the path of the
-    notebook's imports. Raises papermill's PapermillExecutionError, with the cell's text, where a cell fails.
+    notebook's imports. Raises RuntimeError, with the cell's text in its cause, where a cell fails.
     """
     Path(executed).parent.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONPATH"] = str(library)
-    papermill.execute_notebook(str(template), str(executed), parameters=parameters, kernel_name="python3", progress_bar=False)
+    try:
+        papermill.execute_notebook(str(template), str(executed), parameters=parameters, kernel_name="python3", progress_bar=False)
+    except papermill.PapermillExecutionError as error:
+        raise RuntimeError(f"cell {error.exec_count} of {executed} failed: {error.ename}: {error.evalue}") from error

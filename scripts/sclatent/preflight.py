@@ -5,6 +5,25 @@ from pathlib import Path
 
 from sclatent.errors import UserError
 
+# Snakemake's options that look at a workflow or mend its state; they run no job and take no lock.
+LOOKING = (
+    "--dag",
+    "--detailed-summary",
+    "--filegraph",
+    "--lint",
+    "--list",
+    "--nolock",
+    "--report",
+    "--rulegraph",
+    "--summary",
+    "--unlock",
+)
+
+
+def runs_jobs(arguments: list[str]) -> bool:
+    """Return whether a call of Snakemake with these arguments is about to run jobs, a dry run apart."""
+    return not any(argument.startswith(LOOKING) for argument in arguments)
+
 
 def check_writable(results: str | Path) -> None:
     """Raise UserError unless the folder of results can be made or written to."""

@@ -12,15 +12,13 @@ sys.path.insert(0, str(BASE / "scripts"))
 from sclatent.config import load
 from sclatent.dependencies import code_of
 from sclatent.errors import UserError
-from sclatent.preflight import check_writable, check_unlocked
+from sclatent.preflight import check_unlocked, check_writable, runs_jobs
 
 try:
     CONFIG = load(config)
-    # Set only where jobs are about to run: a report, a dry run or --unlock need no lock and write no result.
-    if workflow.is_main_process and workflow.execution_settings is not None and not workflow.dryrun:
+    if workflow.is_main_process and not workflow.output_settings.dryrun and runs_jobs(sys.argv):
         check_writable("results")
-        if workflow.execution_settings.lock:
-            check_unlocked(".snakemake")
+        check_unlocked(".snakemake")
 except UserError as error:
     sys.exit(f"sclatent: {error}")
 

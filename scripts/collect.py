@@ -21,10 +21,10 @@ def main(snakemake):
     benchmarks = [*files.train_benchmarks, *files.encode_benchmarks, *files.tsne_benchmarks, *files.cluster_benchmarks]
     write_table(read_resources(benchmarks), output.resources, "resources", provenance(snakemake, benchmarks))
     table = headline(summary, runs, params.titles)
-    page = as_html_page(table, params.title, as_text(origin))
-    for path, text in [(output.headline, as_text_table(table)), (output.page, page)]:
+    text = f"# {as_text(origin)}\n{as_text_table(table)}\n"
+    for path, content in [(output.headline, text), (output.page, as_html_page(table, params.title, as_text(origin)))]:
         with replacing(path) as temporary:
-            Path(temporary).write_text(text + "\n")
+            Path(temporary).write_text(content)
 
 
 if __name__ == "__main__":

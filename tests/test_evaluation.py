@@ -13,6 +13,7 @@ from sclatent.determinism import make_deterministic
 from sclatent.embedding import tsne, umap
 from sclatent.metrics import METRICS, hungarian_accuracy, majority_accuracy, score_clusters, score_table
 from sclatent.summary import as_html_page, as_text_table, headline, read_resources, summarize
+from sclatent.tables import read_table, write_table
 
 LABELS = np.array(list("aaaabbbbcc"))
 labelings = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=2, max_size=40).map(
@@ -167,9 +168,15 @@ def test_headline_shows_spread_and_failures(study):
 
 
 def test_resources_are_read_from_benchmark_files(tmp_path):
-    path = tmp_path / "benchmarks" / "train" / "digits" / "ae" / "0.tsv"
-    path.parent.mkdir(parents=True)
-    path.write_text("s\th:m:s\tmax_rss\n1.5\t0:00:01\t-\n")
-    row = read_resources([str(path)]).iloc[0]
-    assert (row["rule"], row["job"], row["seconds"]) == ("train", "digits/ae/0", 1.5)
-    assert math.isnan(row["peak_memory"])
+    paths = []
+    for job, memory in [("train/digits/ae/0", "-"), ("encode/quickstart/digits/ae", "20.5")]:
+        path = tmp_path / "benchmarks" / f"{job}.tsv"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"s\th:m:s\tmax_rss\n1.5\t0:00:01\t{memory}\n")
+        paths.append(str(path))
+    write_table(read_resources(paths), tmp_path / "resources.tsv", "resources", {})
+    trained, encoded = read_table(tmp_path / "resources.tsv", "resources").itertuples(index=False)
+    assert trained[:5] == ("train", "digits", "ae", 0, 1.5)
+    assert math.isnan(trained.peak_memory)
+    assert (encoded.rule, encoded.model, encoded.peak_memory) == ("encode", "ae", 20.5)
+    assert encoded.seed is pd.NA

@@ -117,7 +117,7 @@ def test_every_output_records_where_it_comes_from(finished):
             continue
         if path.suffix == ".h5ad":
             records[name] = json.loads(read_matrix(path).uns["provenance"])
-        elif path.suffix in (".tsv", ".yaml"):
+        elif path.suffix in (".tsv", ".yaml", ".txt"):
             records[name] = read_provenance(path)
         elif path.suffix == ".ipynb":
             text = "".join(cell.source for cell in nbformat.read(path, 4).cells)

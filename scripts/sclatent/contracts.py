@@ -100,8 +100,10 @@ TABLES: dict[str, dict[str, Column]] = {
         "failed_share": Column("real", "share of seeds that failed"),
     },
     "resources": {
-        "rule": Column("text", "name of the rule"),
-        "job": Column("text", "what the job was for"),
+        "rule": Column("text", "name of the rule: train, encode, embed_tsne or cluster"),
+        "dataset": WHO["dataset"],
+        "model": WHO["model"],
+        "seed": Column("whole", "seed of the training; missing for jobs that take all seeds at once", optional=True),
         "seconds": Column("real", "wall time, seconds"),
         "peak_memory": Column("real", "largest resident memory, MB; missing for jobs too short to be sampled", optional=True),
     },

@@ -1,9 +1,11 @@
 """From scores of single runs to a table over seeds, and to the headline that a run ends with."""
 
 import html
+from pathlib import Path
 
 import pandas as pd
 
+from sclatent.contracts import TABLES
 from sclatent.matrices import read_matrix
 from sclatent.seeds import failures_of
 
@@ -89,14 +91,18 @@ def read_runs(jobs: list[dict], latents: list[str]) -> pd.DataFrame:
         for seed in job["seeds"]:
             status = "failed" if seed in failed else "trained"
             rows.append((job["dataset"], job["model"], seed, status, failed.get(seed)))
-    return pd.DataFrame(rows, columns=["dataset", "model", "seed", "status", "reason"])
+    return pd.DataFrame(rows, columns=list(TABLES["runs"]))
 
 
 def read_resources(benchmarks: list[str]) -> pd.DataFrame:
-    """Return a table of the kind "resources" from Snakemake's benchmark files, .../benchmarks/<rule>/<job>.tsv."""
+    """Return a table of the kind "resources" from Snakemake's benchmark files.
+
+    The paths end in benchmarks/train/<data set>/<model>/<seed>.tsv or benchmarks/<rule>/<study>/<data set>/<model>.tsv.
+    """
     rows = []
     for path in benchmarks:
-        rule, _, job = path.partition("benchmarks/")[2].removesuffix(".tsv").partition("/")
+        rule, *job = Path(path.partition("benchmarks/")[2]).with_suffix("").parts
+        dataset, model, seed = (*job[:2], int(job[2])) if rule == "train" else (*job[1:], None)
         measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[0]
-        rows.append((rule, job, float(measured["s"]), float(measured["max_rss"])))
-    return pd.DataFrame(rows, columns=["rule", "job", "seconds", "peak_memory"])
+        rows.append((rule, dataset, model, seed, float(measured["s"]), float(measured["max_rss"])))
+    return pd.DataFrame(rows, columns=list(TABLES["resources"])).astype({"seed": "Int64"})

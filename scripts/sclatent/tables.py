@@ -6,12 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from sclatent.atomic import replacing
-from sclatent.contracts import TABLES
+from sclatent.contracts import TABLES, Column
 from sclatent.errors import UserError
 from sclatent.provenance import as_text
 
 _FITS = {"text": lambda s: s.map(type).eq(str).all(), "whole": pd.api.types.is_integer_dtype, "real": pd.api.types.is_float_dtype}
-_DTYPES = {"text": str, "whole": "int64", "real": "float64"}
+_DTYPES = {"text": "str", "whole": "int64", "real": "float64"}
 
 
 def concat_tables(tables: list[pd.DataFrame], kind: str) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def read_table(path: str | Path, kind: str) -> pd.DataFrame:
     """Read a table that `write_table` wrote. Raises UserError where it is not one."""
     columns = TABLES[kind]
     read_provenance(path)
-    dtypes = {name: _DTYPES[column.type] for name, column in columns.items()}
+    dtypes = {name: _dtype(column) for name, column in columns.items()}
     table = pd.read_csv(path, sep="\t", skiprows=1, dtype=dtypes, na_values=[""], keep_default_na=False)
     if list(table.columns) != list(columns):
         raise UserError(f"{path} is not a table of kind '{kind}'; delete it and run again")
@@ -56,3 +56,9 @@ def read_provenance(path: str | Path) -> dict:
         return json.loads(first.removeprefix("# "))
     except json.JSONDecodeError as error:
         raise UserError(f"{path} does not begin with its provenance; delete it and run again") from error
+
+
+def _dtype(column: Column) -> str:
+    if column.type == "whole" and column.optional:
+        return "Int64"
+    return _DTYPES[column.type]

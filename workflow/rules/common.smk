@@ -24,12 +24,12 @@ except UserError as error:
 
 
 wildcard_constraints:
-    study=r"[A-Za-z0-9_-]+",
-    dataset=r"[A-Za-z0-9_-]+",
-    model=r"[A-Za-z0-9_-]+",
+    study="|".join(CONFIG.studies),
+    dataset="|".join(CONFIG.datasets),
+    model="|".join(CONFIG.models),
     seed=r"\d+",
     figure=r"[a-z_]+",
-    subject=r"[A-Za-z0-9_-]+",
+    subject="|".join(["all", *CONFIG.datasets]),
 
 
 def code(script, family=None):
@@ -99,5 +99,6 @@ def print_headlines():
         path = Path("results/studies") / name / "headline.txt"
         if path.exists():
             n_seeds = len(CONFIG.studies[name].seeds)
-            print(f"\n{CONFIG.studies[name].title}: mean ± sd over {n_seeds} seeds\n\n{path.read_text()}")
+            _, table = path.read_text().split("\n", maxsplit=1)  # the first line is the provenance
+            print(f"\n{CONFIG.studies[name].title}: mean ± sd over {n_seeds} seeds\n\n{table}")
     print("Report: results/report.html")

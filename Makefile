@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: quickstart test lint format reference rulegraph lock clean help
 
 quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (the default)
-	@snakemake
+	@snakemake --quiet reason
 
 test: $(BIN)/.ready  ## run all tests
 	@pytest

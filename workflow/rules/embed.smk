@@ -15,6 +15,7 @@ rule embed_tsne:
         "results/logs/embed_tsne/{study}/{dataset}/{model}.log",
     benchmark:
         "results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv"
+    priority: 1
     conda:
         "../../envs/evaluation.yaml"
     threads: CONFIG.threads
@@ -41,6 +42,7 @@ rule embed_umap:
         "results/logs/embed_umap/{study}/{dataset}.log",
     benchmark:
         "results/benchmarks/embed_umap/{study}/{dataset}.tsv"
+    priority: 1
     conda:
         "../../envs/evaluation.yaml"
     threads: CONFIG.threads

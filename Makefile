@@ -29,7 +29,8 @@ reference: $(BIN)/.ready  ## write the generated reference of configuration and 
 	@PYTHONPATH=scripts python -m sclatent.reference
 
 rulegraph: $(BIN)/.ready  ## draw the rule graph of the README; needs Graphviz's dot
-	@snakemake --rulegraph dot -q all 2>/dev/null | dot -Tsvg > workflow/report/rulegraph.svg
+	@snakemake --rulegraph dot -q all 2>/dev/null > .rulegraph.dot && dot -Tsvg .rulegraph.dot -o workflow/report/rulegraph.svg; \
+	  status=$$?; rm -f .rulegraph.dot; exit $$status
 
 lock:  ## resolve the dependencies of pyproject.toml anew; needs uv
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -7,13 +7,17 @@ from pathlib import Path
 
 sys.path.insert(0, "scripts")
 
+from sclatent.metrics import METRICS
 from sclatent.tables import read_table
 
 RESULTS = Path("results")
 STUDY = RESULTS / "studies" / "quickstart"
 DATASETS = ["pbmc68k_reduced", "digits"]
 MODELS = ["pca", "ae", "beta_vae", "beta_vsc"]
+STOCHASTIC = ["beta_vae", "beta_vsc"]
 SEEDS = [0, 1, 2]
+SAMPLE_CLUSTERINGS = [("sample", "kmeans_latent"), ("sample", "louvain_latent")]
+CLUSTERINGS = [("mean", "kmeans_latent"), ("mean", "louvain_latent"), ("mean", "kmeans_tsne")]
 
 expected = [RESULTS / "report.html", RESULTS / "configuration.yaml"]
 expected += [STUDY / name for name in ("scores.tsv", "runs.tsv", "summary.tsv", "resources.tsv", "headline.txt", "headline.html")]
@@ -36,8 +40,11 @@ if not problems:
         f"failed run: {run.dataset} {run.model} {run.seed}: {run.reason}" for run in runs.itertuples() if run.status == "failed"
     ]
     problems += [f"not finite: {score}" for score in scores.itertuples() if not math.isfinite(score.value)]
-    asked = set(itertools.product(DATASETS, MODELS, SEEDS))
-    scored = set(scores[["dataset", "model", "seed"]].itertuples(index=False, name=None))
-    problems += [f"no score: {run}" for run in sorted(asked - scored)]
+    asked = set(itertools.product(DATASETS, MODELS, SEEDS, CLUSTERINGS, METRICS))
+    asked |= set(itertools.product(DATASETS, STOCHASTIC, SEEDS, SAMPLE_CLUSTERINGS, METRICS))
+    scored = {(row.dataset, row.model, row.seed, (row.latent, row.method), row.metric) for row in scores.itertuples()}
+    problems += [f"no score, or one not asked for: {run}" for run in sorted(asked ^ scored)]
+    memory = read_table(STUDY / "resources.tsv", "resources")["peak_memory"].max()
+    problems += [f"a job took {memory:.0f} MB, over 2000"] if memory > 2000 else []
 print("\n".join(problems) or f"all {len(expected)} outputs are there, all {len(scores)} scores are finite")
 sys.exit(bool(problems))

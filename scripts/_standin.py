@@ -3,13 +3,14 @@
     python scripts/train.py dataset=digits model=ae seed=0
 
 run from the project's folder, calls the script's main with the inputs, outputs and parameters that the rule has for these
-wildcards. Inputs must exist; outputs are written where the workflow would write them.
+wildcards; an argument that ends in .yaml is a configuration file. Inputs must exist; outputs are written where the workflow
+would write them.
 """
 
 from pathlib import Path
 from types import SimpleNamespace
 
-from snakemake.api import ResourceSettings, SnakemakeApi
+from snakemake.api import ConfigSettings, ResourceSettings, SnakemakeApi
 from snakemake.dag import DAG
 from snakemake.jobs import Job
 
@@ -19,16 +20,20 @@ from sclatent.errors import UserError
 def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
     """Return what a job of the script's rule would have as `snakemake`, for wildcards given as "name=value".
 
-    Raises UserError where the wildcards are not those of the rule. No GPU is offered.
+    Raises UserError where the rule has no such job. No GPU is offered.
     """
+    files = [Path(argument) for argument in arguments if argument.endswith(".yaml")]
     wildcards = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     with SnakemakeApi() as api:
-        planned = api.workflow(ResourceSettings(cores=1), snakefile=Path("Snakefile")).dag()
-        workflow = planned.workflow_api._workflow
+        settings = {"config_settings": ConfigSettings(configfiles=files), "snakefile": Path("Snakefile")}
+        workflow = api.workflow(ResourceSettings(cores=1), **settings).dag().workflow_api._workflow
         rule = workflow.get_rule(script)
         if set(wildcards) != rule.wildcard_names:
             needed = " ".join(f"{name}=..." for name in sorted(rule.wildcard_names))
             raise UserError(f"rule {script} has other wildcards; call it as: python scripts/{script}.py {needed}")
+        output = str(rule.output[0]).format(**wildcards)
+        if not rule.is_producer(output):
+            raise UserError(f"rule {script} makes no {output}; give names that the configuration has")
         job = Job(rule, DAG(workflow, rules=[]), wildcards_dict=wildcards)
         return SimpleNamespace(
             rule=script,

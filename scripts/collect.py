@@ -18,9 +18,8 @@ def main(snakemake):
     write_table(scores, output.scores, "scores", origin)
     write_table(runs, output.runs, "runs", origin)
     write_table(summary, output.summary, "summary", origin)
-    benchmarks = [*files.train_benchmarks, *files.encode_benchmarks, *files.tsne_benchmarks, *files.cluster_benchmarks]
-    write_table(read_resources(benchmarks), output.resources, "resources", provenance(snakemake, benchmarks))
-    table = headline(summary, runs, params.titles)
+    write_table(read_resources(files.benchmarks), output.resources, "resources", provenance(snakemake, files.benchmarks))
+    table = headline(summary, runs, params.datasets, params.models)
     text = f"# {as_text(origin)}\n{as_text_table(table)}\n"
     for path, content in [(output.headline, text), (output.page, as_html_page(table, params.title, as_text(origin)))]:
         with replacing(path) as temporary:

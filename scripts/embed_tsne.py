@@ -2,9 +2,9 @@
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
-from sclatent.embedding import tsne
 from sclatent.matrices import read_matrix, write_matrix
 from sclatent.seeds import arrays_of, collect_seeds, failures_of
+from sclatent.tsne import tsne
 
 
 def main(snakemake):

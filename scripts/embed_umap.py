@@ -4,9 +4,9 @@ import anndata as ad
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
-from sclatent.embedding import umap
 from sclatent.matrices import read_matrix, write_matrix
 from sclatent.seeds import arrays_of
+from sclatent.umap import umap
 
 
 def main(snakemake):
@@ -19,7 +19,7 @@ def main(snakemake):
         if means:
             seed = min(means)
             make_deterministic(seed, params.threads)
-            embedding.obsm[f"umap_{model}"] = umap(means[seed], params.n_neighbors, seed)
+            embedding.obsm[f"umap_{model}_seed_{seed}"] = umap(means[seed], params.n_neighbors, seed)
     write_matrix(embedding, snakemake.output[0], "umap", provenance(snakemake, snakemake.input.latents))
 
 

@@ -3,10 +3,10 @@
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.devices import choose_device
-from sclatent.errors import TrainingError
 from sclatent.latents import encode
 from sclatent.matrices import read_matrix, write_matrix
 from sclatent.seeds import collect_seeds
+from sclatent.training import or_reason
 from sclatent.weights import load_model, read_record
 
 
@@ -15,16 +15,18 @@ def main(snakemake):
     device = choose_device(snakemake.resources.get("gpu", 0))
     adata = read_matrix(files.data)
     arrays, failed = {}, {}
-    for seed, weights, record in zip(params.seeds, files.weights, files.runs, strict=True):
-        make_deterministic(seed, params.threads)
-        if reason := read_record(record)["reason"]:
-            failed[seed] = reason
+    for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
+        record = read_record(path)
+        if record["status"] == "failed":
+            failed[seed] = record["reason"]
             continue
-        try:
-            latents = encode(load_model(weights, record, device), adata.X)
+        model = load_model(weights, path, device)
+        make_deterministic(seed, params.threads)
+        latents, reason = or_reason(lambda model=model: encode(model, adata.X))
+        if latents is None:
+            failed[seed] = reason
+        else:
             arrays |= {(name, seed): latent for name, latent in latents.items()}
-        except TrainingError as error:
-            failed[seed] = str(error)
     origin = provenance(snakemake, [files.data, *files.weights, *files.runs], device=device)
     write_matrix(collect_seeds(adata.obs, arrays, failed), snakemake.output[0], "latents", origin)
 

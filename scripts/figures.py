@@ -15,11 +15,10 @@ def main(snakemake):
     files, log = snakemake.input, snakemake.log
     data = [path for name, paths in files.items() if name not in ("code", "template") for path in _as_list(paths)]
     origin = as_text(provenance(snakemake, [files.template, *data]))
-    with replacing(snakemake.output.figure) as figure:
-        parameters = {**snakemake.params.parameters, "figure": str(figure), "provenance": origin}
-        execute(files.template, log.notebook, parameters, library=Path(__file__).parent)
-        with replacing(snakemake.output.notebook) as notebook:
-            shutil.copyfile(log.notebook, notebook)
+    parameters = {**snakemake.params.parameters, "figure": snakemake.output.figure, "provenance": origin}
+    execute(files.template, log.notebook, parameters, library=Path(__file__).parent)
+    with replacing(snakemake.output.notebook) as notebook:
+        shutil.copyfile(log.notebook, notebook)
 
 
 def _as_list(paths):

@@ -8,8 +8,9 @@ from sclatent.contracts import TABLES
 from sclatent.determinism import make_deterministic
 from sclatent.devices import choose_device
 from sclatent.matrices import read_matrix
+from sclatent.models import hyperparameters_class, load_family
 from sclatent.tables import write_table
-from sclatent.training import train_or_explain
+from sclatent.training import or_reason, train
 from sclatent.weights import save_run
 
 
@@ -17,9 +18,17 @@ def main(snakemake):
     data, params, output = snakemake.input.data, snakemake.params, snakemake.output
     seed = int(snakemake.wildcards.seed)
     device = choose_device(snakemake.resources.get("gpu", 0))
+    family = load_family(params.family)
+    hyperparameters = hyperparameters_class(params.family).model_validate(params.hyperparameters)
     make_deterministic(seed, params.threads)
     x = torch.from_numpy(read_matrix(data).X.toarray()).to(device)
-    model, history, reason = train_or_explain(x, params.family, params.hyperparameters, params.training)
+
+    def build_and_train():
+        model = family(x.shape[1], hyperparameters).to(device)
+        return model, train(model, x, **params.training)
+
+    trained, reason = or_reason(build_and_train)
+    model, history = trained or (None, [])
     origin = provenance(snakemake, [data], seed, device)
     settings = {
         "family": params.family,

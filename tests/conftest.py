@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import settings
+
+settings.register_profile("project", deadline=None, derandomize=True)  # the same examples everywhere, however slow the machine
+settings.load_profile("project")
 
 PROJECT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]

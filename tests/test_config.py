@@ -3,8 +3,9 @@ import copy
 import pytest
 from pydantic import BaseModel
 
-from sclatent.config import load
+from sclatent.config import Dataset, load
 from sclatent.errors import UserError
+from sclatent.ingest import READERS
 from sclatent.models import family_names, hyperparameters_class, load_family
 from sclatent.reference import documents
 
@@ -17,6 +18,10 @@ def changed(raw, path, value):
         section = section[key]
     section[last] = value
     return result
+
+
+def test_every_reader_can_be_named():
+    assert set(Dataset.model_fields["reader"].annotation.__args__) == set(READERS)
 
 
 def test_quick_start_is_valid_and_complete(raw_config):
@@ -47,7 +52,12 @@ def test_quick_start_is_valid_and_complete(raw_config):
         ("datasets.digits.reader", "digit", ["datasets.digits.reader", "'digits'"]),
         ("datasets.digits.qc", {"min_gene": 1}, ["min_gene", "did you mean 'min_genes'"]),
         ("datasets.digits.source", {"package": "sklearn"}, ["datasets.digits.source.file", "missing"]),
-        ("embedding.max_iter", 10, ["embedding.max_iter", "10", "250"]),
+        ("studies.quickstart.embedding", {"max_iter": 10}, ["studies.quickstart.embedding.max_iter", "10", "250"]),
+        ("models.ae.hyperparameters.encoder_hidden", [8, 0], ["encoder_hidden.1", "0"]),
+        ("models.beta_vae.hyperparameters.beta", float("inf"), ["hyperparameters.beta", "finite"]),
+        ("datasets.digits.qc", {"min_genes": 9, "max_genes": 9}, ["min_genes (9) must be below max_genes (9)"]),
+        ("datasets.digits.n_top_genes", 5, ["n_top_genes needs normalization: log"]),
+        ("studies.quickstart.seeds", [], ["seeds", "at least 1"]),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key_and_the_cure(raw_config, path, value, words):

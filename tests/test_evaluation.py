@@ -10,10 +10,11 @@ from sklearn.manifold import trustworthiness
 
 from sclatent.clustering import cluster_seeds, kmeans, louvain, neighbor_graph
 from sclatent.determinism import make_deterministic
-from sclatent.embedding import tsne, umap
 from sclatent.metrics import METRICS, hungarian_accuracy, majority_accuracy, score_clusters, score_table
 from sclatent.summary import as_html_page, as_text_table, headline, read_resources, summarize
 from sclatent.tables import read_table, write_table
+from sclatent.tsne import tsne
+from sclatent.umap import umap
 
 LABELS = np.array(list("aaaabbbbcc"))
 labelings = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=2, max_size=40).map(
@@ -70,6 +71,17 @@ def test_maps_keep_neighbours_and_repeat(blobs):
 
 def test_a_perplexity_that_few_cells_cannot_have_is_lowered(blobs):
     assert tsne(blobs[0][:20], 2, perplexity=40, max_iter=250, seed=0, threads=1).shape == (20, 2)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2])
+def test_narrow_latents_have_maps_too(blobs, latent_dim):
+    points = np.ascontiguousarray(blobs[0][:, :latent_dim])
+    for n_components in (2, 3):
+        drawn = tsne(points, n_components, perplexity=20, max_iter=250, seed=0, threads=1)
+        assert drawn.shape == (180, n_components)
+        assert np.isfinite(drawn).all()
+    dead = np.column_stack([points[:, 0], np.zeros(180), np.zeros(180)]).astype(np.float32)
+    assert np.isfinite(tsne(dead, 3, perplexity=20, max_iter=250, seed=0, threads=1)).all()
 
 
 def test_every_latent_is_clustered_and_two_dimensional_maps_are(blobs):
@@ -159,7 +171,7 @@ def test_summary_counts_what_failed(study):
 
 def test_headline_shows_spread_and_failures(study):
     scores, runs = study
-    table = headline(summarize(scores, runs), runs, {"d": "Data", "a": "A", "b": "B", "c": "<C>"})
+    table = headline(summarize(scores, runs), runs, {"d": "Data"}, {"a": "A", "b": "B", "c": "<C>"})
     assert list(table["k-means ARI"]) == ["0.600 ± 0.141", "0.900", "–"]
     assert list(table["failed"]) == ["0 of 2", "1 of 2", "2 of 2"]
     lines = as_text_table(table).splitlines()
@@ -169,14 +181,16 @@ def test_headline_shows_spread_and_failures(study):
 
 def test_resources_are_read_from_benchmark_files(tmp_path):
     paths = []
-    for job, memory in [("train/digits/ae/0", "-"), ("encode/quickstart/digits/ae", "20.5")]:
+    for job, memory in [("train/digits/ae/0", "-"), ("encode/quick/digits/ae", "20.5"), ("score/quick/digits", "3.0")]:
         path = tmp_path / "benchmarks" / f"{job}.tsv"
         path.parent.mkdir(parents=True)
         path.write_text(f"s\th:m:s\tmax_rss\n1.5\t0:00:01\t{memory}\n")
         paths.append(str(path))
     write_table(read_resources(paths), tmp_path / "resources.tsv", "resources", {})
-    trained, encoded = read_table(tmp_path / "resources.tsv", "resources").itertuples(index=False)
+    trained, encoded, scored = read_table(tmp_path / "resources.tsv", "resources").itertuples(index=False)
     assert trained[:5] == ("train", "digits", "ae", 0, 1.5)
     assert math.isnan(trained.peak_memory)
     assert (encoded.rule, encoded.model, encoded.peak_memory) == ("encode", "ae", 20.5)
     assert encoded.seed is pd.NA
+    assert (scored.dataset, scored.rule) == ("digits", "score")
+    assert pd.isna(scored.model)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from sclatent import dependencies
 from sclatent.atomic import replacing
 from sclatent.dependencies import LIBRARY, code_of
 from sclatent.errors import UserError
@@ -169,20 +170,44 @@ def test_the_fingerprint_follows_every_entry(tmp_path):
 
 
 def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
-    def names(script, family=None):
-        return {str(path.relative_to(LIBRARY)) for path in code_of(LIBRARY.parent / f"{script}.py", family)}
+    def names(*starts):
+        return {str(path.relative_to(LIBRARY)) for path in code_of([LIBRARY.parent / start for start in starts])}
 
-    assert names("train", "vsc") == {
+    assert names("train.py", "sclatent/models/vsc.py") == {
         "determinism.py",
         "devices.py",
         "distributions.py",
         "likelihoods.py",
+        "matrices.py",
+        "models/__init__.py",
         "models/base.py",
         "models/hyperparameters.py",
         "models/vae.py",
         "models/vsc.py",
         "networks.py",
+        "tables.py",
         "training.py",
+        "weights.py",
     }
-    assert "models/vae.py" not in names("train", "pca")
-    assert names("score") == {"metrics.py"}
+    assert "models/vae.py" not in names("train.py", "sclatent/models/pca.py")
+    assert names("score.py") == {"matrices.py", "metrics.py", "tables.py"}
+    assert names("figures.py", "../workflow/notebooks/score_heatmap.ipynb") >= {"figures.py", "notebooks.py", "tables.py"}
+
+
+def test_relative_imports_are_followed(tmp_path, monkeypatch):
+    library = tmp_path / "sclatent"
+    (library / "models").mkdir(parents=True)
+    for name, text in [
+        ("networks", ""),
+        ("models/a", "from . import b\nfrom ..networks import mlp\n"),
+        ("models/b", "import os\n"),
+    ]:
+        (library / f"{name}.py").write_text(text)
+    monkeypatch.setattr(dependencies, "LIBRARY", library)
+    found = code_of([library / "models" / "a.py"])
+    assert {str(path.relative_to(library)) for path in found} == {"models/a.py", "models/b.py", "networks.py"}
+
+
+def test_a_missing_matrix_is_named(tmp_path):
+    with pytest.raises(UserError, match="does not exist"):
+        read_matrix(tmp_path / "x.h5ad")

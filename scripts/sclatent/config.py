@@ -5,9 +5,10 @@ workflow read from its files into a `Config`, or raises UserError with one line 
 """
 
 import difflib
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from sclatent.errors import UserError
 from sclatent.models import family_names, hyperparameters_class
@@ -20,7 +21,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class Section(BaseModel):
     """A part of the configuration: unknown keys are refused, values cannot change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Source(Section):
@@ -41,6 +42,12 @@ class QualityControl(Section):
         None, gt=0, le=100, description="keep cells with a lower share of mitochondrial counts than this, in percent"
     )
 
+    @model_validator(mode="after")
+    def _some_cell_can_pass(self):
+        if self.min_genes is not None and self.max_genes is not None and self.min_genes >= self.max_genes:
+            raise ValueError(f"min_genes ({self.min_genes}) must be below max_genes ({self.max_genes})")
+        return self
+
 
 class Dataset(Section):
     """One data set: its source, how to read it, which cells and genes stay, how values are normalised."""
@@ -54,6 +61,12 @@ class Dataset(Section):
     )
     target_sum: float = Field(1e4, gt=0, description="total of each cell before the logarithm")
     n_top_genes: int | None = Field(None, ge=1, description="keep this many highly variable genes; all where left out")
+
+    @model_validator(mode="after")
+    def _variable_genes_need_logarithms(self):
+        if self.n_top_genes is not None and self.normalization != "log":
+            raise ValueError("n_top_genes needs normalization: log, as variable genes are found on logarithms")
+        return self
 
 
 class Training(Section):
@@ -73,15 +86,6 @@ class Model(Section):
     training: Training = Field(Training(), description="how it is trained; without effect on closed-form families")
 
 
-class Study(Section):
-    """Data sets x models x seeds, compared in one table."""
-
-    title: str = Field(description="name shown in the report")
-    datasets: list[Name] = Field(min_length=1, description="names of data sets")
-    models: list[Name] = Field(min_length=1, description="names of models")
-    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1, description="one training a seed")
-
-
 class Embedding(Section):
     """Two- and three-dimensional maps of the latents."""
 
@@ -98,6 +102,17 @@ class Clustering(Section):
     resolution: float = Field(1.0, gt=0, description="resolution of Louvain")
 
 
+class Study(Section):
+    """Data sets x models x seeds, mapped, clustered and scored alike and compared in one table."""
+
+    title: str = Field(description="name shown in the report")
+    datasets: list[Name] = Field(min_length=1, description="names of data sets")
+    models: list[Name] = Field(min_length=1, description="names of models")
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1, description="one training a seed")
+    embedding: Embedding = Field(Embedding(), description="how its latents are mapped")
+    clustering: Clustering = Field(Clustering(), description="how its latents are clustered")
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -106,8 +121,6 @@ class Config(Section):
     datasets: dict[Name, Dataset] = Field(description="data sets by name")
     models: dict[Name, Model] = Field(description="models by name")
     studies: dict[Name, Study] = Field(description="studies by name")
-    embedding: Embedding = Field(Embedding(), description="t-SNE and UMAP")
-    clustering: Clustering = Field(Clustering(), description="k-means and Louvain")
 
 
 def load(raw: dict) -> Config:
@@ -115,7 +128,7 @@ def load(raw: dict) -> Config:
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError(_one_line(error, Config, raw)) from error
+        raise UserError(_one_line(error, Config)) from error
     models = {name: _with_defaults(name, model) for name, model in config.models.items()}
     config = config.model_copy(update={"models": models})
     for name in config.run:
@@ -142,7 +155,7 @@ def _with_defaults(name: str, model: Model) -> Model:
     try:
         complete = family.model_validate(model.hyperparameters)
     except ValidationError as error:
-        raise UserError(_one_line(error, family, model.hyperparameters, f"{where}.hyperparameters")) from error
+        raise UserError(_one_line(error, family, f"{where}.hyperparameters")) from error
     return model.model_copy(update={"hyperparameters": complete.model_dump()})
 
 
@@ -157,7 +170,7 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"{hint} known: {', '.join(sorted(known))}"
 
 
-def _one_line(error: ValidationError, model: type[BaseModel], raw: Any, prefix: str = "") -> str:
+def _one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
     """Say the first mistake of a validation: the key, what was given, what is allowed, the nearest valid key."""
     first = error.errors()[0]
     path = [part for part in first["loc"] if part != "[key]"]
@@ -167,7 +180,9 @@ def _one_line(error: ValidationError, model: type[BaseModel], raw: Any, prefix: 
         return f"configuration: unknown key '{where}'{_nearest(str(path[-1]), known)}"
     if first["type"] == "missing":
         return f"configuration: '{where}' is missing ({_description(model, path)})"
-    rule = first["msg"].replace("Input should", "it should").replace("String should", "it should")
+    if first["type"] == "value_error":
+        return f"configuration: '{where}': {first['ctx']['error']}"
+    rule = re.sub("^[A-Z][a-z]* should", "it should", first["msg"])
     return f"configuration: '{where}' is {first['input']!r}, but {rule} ({_description(model, path)})"
 
 
@@ -223,8 +238,8 @@ def reference() -> str:
         ("`models.<name>.training`", Training),
         *((f"`models.<name>.hyperparameters` of family `{name}`", hyperparameters_class(name)) for name in family_names()),
         ("`studies.<name>`", Study),
-        ("`embedding`", Embedding),
-        ("`clustering`", Clustering),
+        ("`studies.<name>.embedding`", Embedding),
+        ("`studies.<name>.clustering`", Clustering),
     ]
     return "\n".join(_table(title, section) for title, section in sections)
 

@@ -45,21 +45,29 @@ MATRICES: dict[str, list[Slot]] = {
     ],
     "embedding": [
         Slot("obsm/tsne_2d_seed_*", "dense float32", "two-dimensional t-SNE of the posterior mean"),
-        Slot("obsm/tsne_3d_seed_*", "dense float32", "three-dimensional t-SNE of the posterior mean; first trained seed only"),
+        Slot(
+            "obsm/tsne_3d_seed_*",
+            "dense float32",
+            "the same in three dimensions, for the lowest seed that did not fail",
+        ),
         CELL_TYPE,
     ],
     "umap": [
-        Slot("obsm/umap_*", "dense float32", "two-dimensional UMAP of a model's posterior mean; first trained seed only"),
+        Slot(
+            "obsm/umap_*",
+            "dense float32",
+            "umap_<model>_seed_<seed>: UMAP of the mean latent of the lowest seed that did not fail",
+        ),
         CELL_TYPE,
     ],
 }
 
-WHO = {
+RUN = {
     "dataset": Column("text", "name of the data set"),
     "model": Column("text", "name of the model"),
     "seed": Column("whole", "seed of the training"),
 }
-WHAT = {
+CLUSTERING = {
     "latent": Column("text", "mean or sample: which latent was clustered"),
     "method": Column("text", "kmeans_latent, louvain_latent, or kmeans_tsne (the report's protocol: k-means on the 2-D t-SNE)"),
 }
@@ -72,27 +80,27 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "clusters": {
         "cell": Column("text", "name of the cell"),
-        "seed": WHO["seed"],
-        **WHAT,
+        "seed": RUN["seed"],
+        **CLUSTERING,
         "cluster": Column("whole", "number of the cluster, from 0"),
     },
     "scores": {
-        **WHO,
-        **WHAT,
+        **RUN,
+        **CLUSTERING,
         "metric": Column("text", "name of the metric"),
         "value": Column("real", "value of the metric, between 0 and 1 (ari: from -0.5)"),
         "n_clusters": Column("whole", "number of clusters found"),
         "n_cell_types": Column("whole", "number of cell types"),
     },
     "runs": {
-        **WHO,
+        **RUN,
         "status": Column("text", "trained or failed"),
         "reason": Column("text", "why the seed failed", optional=True),
     },
     "summary": {
-        "dataset": WHO["dataset"],
-        "model": WHO["model"],
-        **WHAT,
+        "dataset": RUN["dataset"],
+        "model": RUN["model"],
+        **CLUSTERING,
         "metric": Column("text", "name of the metric"),
         "mean": Column("real", "mean over the seeds that did not fail", optional=True),
         "sd": Column("real", "standard deviation over them (n - 1)", optional=True),
@@ -100,9 +108,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "failed_share": Column("real", "share of seeds that failed"),
     },
     "resources": {
-        "rule": Column("text", "name of the rule: train, encode, embed_tsne or cluster"),
-        "dataset": WHO["dataset"],
-        "model": WHO["model"],
+        "rule": Column("text", "name of the rule"),
+        "dataset": RUN["dataset"],
+        "model": Column("text", "name of the model; missing for jobs that take all models at once", optional=True),
         "seed": Column("whole", "seed of the training; missing for jobs that take all seeds at once", optional=True),
         "seconds": Column("real", "wall time, seconds"),
         "peak_memory": Column("real", "largest resident memory, MB; missing for jobs too short to be sampled", optional=True),
@@ -110,9 +118,22 @@ TABLES: dict[str, dict[str, Column]] = {
 }
 
 
+# Files of other kinds, by name.
+OTHERS = {
+    "data/{dataset}/source": "the file of a data set as it was fetched; its SHA-256 is in the data-set table",
+    "weights.safetensors": "parameters and buffers of a trained model, float32, by name; none for a failed run",
+    "run.json": "status (trained or failed), reason, family, hyperparameters, training, n_vars, provenance",
+    "headline.txt, headline.html": "the headline table as text and as a page",
+    "figures/{figure}/{subject}.svg, .ipynb": "a figure, and the executed notebook that drew it",
+    "configuration.yaml": "the effective configuration",
+    "report.html": "Snakemake's report",
+}
+
+
 def as_markdown() -> str:
     """Return the contracts as Markdown."""
-    lines = []
+    lines = ["### Other files", "", "| file | holds |", "|---|---|"]
+    lines += [f"| `{name}` | {holds} |" for name, holds in OTHERS.items()] + [""]
     for kind, slots in MATRICES.items():
         lines += [f"### `{kind}` (AnnData, .h5ad)", "", "| slot | form | meaning |", "|---|---|---|"]
         lines += [f"| `{slot.path}` | {slot.form} | {slot.meaning} |" for slot in slots] + [""]

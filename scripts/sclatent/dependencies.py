@@ -4,18 +4,19 @@ The workflow names these files as inputs, so that a change in a model reruns wha
 """
 
 import ast
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 LIBRARY = Path(__file__).parent
-# Modules that move or describe data and cannot change a number; they do not make a result stale.
-PLUMBING = {"", "atomic", "contracts", "errors", "matrices", "models", "provenance", "tables", "weights"}
+# Modules that describe or label files and cannot change a number in them; a change in one makes no result stale.
+PLUMBING = {"", "atomic", "contracts", "errors", "provenance"}
 
 
-def code_of(script: Path, family: str | None = None) -> list[Path]:
-    """Return, sorted, the library files that a script imports, directly or not, and those of a model family if one is named."""
-    found: set[Path] = set()
-    waiting = [script] if family is None else [script, LIBRARY / "models" / f"{family}.py"]
-    found.update(waiting[1:])
+def code_of(starts: Iterable[Path]) -> list[Path]:
+    """Return, sorted, the library files that scripts or notebooks import, directly or not, and those of the starts among them."""
+    waiting = list(starts)
+    found = {path for path in waiting if LIBRARY in path.parents}
     while waiting:
         for path in _imported_files(waiting.pop()) - found:
             found.add(path)
@@ -25,11 +26,22 @@ def code_of(script: Path, family: str | None = None) -> list[Path]:
 
 def _imported_files(path: Path) -> set[Path]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(_source(path))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+        elif isinstance(node, ast.ImportFrom):
+            # A relative import can only be one of this package: level 1 is the folder of the file.
+            folder = path.parents[node.level - 1].relative_to(LIBRARY.parent).parts if node.level else ()
+            module = ".".join([*folder, *(node.module or "").split(".")]).strip(".")
+            names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
     modules = {name.removeprefix("sclatent").removeprefix(".") for name in names if name.split(".")[0] == "sclatent"}
-    files = {LIBRARY.joinpath(*module.split(".")).with_suffix(".py") for module in modules - PLUMBING}
+    candidates = [LIBRARY.joinpath(*module.split(".")) for module in modules - PLUMBING]
+    files = {file for base in candidates for file in (base.with_suffix(".py"), base / "__init__.py")}
     return {file for file in files if file.is_file()}
+
+
+def _source(path: Path) -> str:
+    if path.suffix != ".ipynb":
+        return path.read_text()
+    cells = json.loads(path.read_text())["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")

@@ -8,11 +8,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from scipy.optimize import linear_sum_assignment
 
+from sclatent.atomic import replacing
+from sclatent.seeds import arrays_of
+
 # Ten colours that stay apart for colour-blind readers: Okabe and Ito 2008, black left out, and Tol's purple, wine and grey added.
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#332288", "#882255", "#999999"]
+UNMATCHED = "#DDDDDD"
 METHODS = {
     "kmeans_latent": "k-means on the latent",
     "louvain_latent": "Louvain on the latent",
@@ -27,16 +33,18 @@ METRICS = {
     "majority_accuracy": "majority acc.",
     "hungarian_accuracy": "Hungarian acc.",
 }
+SCALE = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
 STYLE = {"font.size": 8, "svg.hashsalt": "sclatent", "axes.titlesize": 8}
 
 
 def latent_space(
-    titles: dict[str, str], maps: dict[str, ad.AnnData], umaps: ad.AnnData, clusters: dict[str, pd.DataFrame], seed: int
+    titles: dict[str, str], maps: dict[str, ad.AnnData], umaps: ad.AnnData, clusters: dict[str, pd.DataFrame]
 ) -> Figure:
     """Draw one row a model: its t-SNE with the true labels, the same with k-means and centroids, in 3-D, and its UMAP.
 
     titles: name to show by model. maps: files of the kind "embedding" by model. umaps: file of the kind "umap". clusters:
-    tables of the kind "clusters" by model. seed: the seed to draw; a model that failed for it has a row that says so.
+    tables of the kind "clusters" by model. The seed drawn is the lowest that did not fail; a model that always failed has a row
+    that says so.
     """
     cell_types = umaps.obs["cell_type"].cat.categories
     colors = {cell_type: COLORS[i % len(COLORS)] for i, cell_type in enumerate(cell_types)}
@@ -50,18 +58,18 @@ def latent_space(
             ]
             for axis in axes:
                 axis.set(xticks=[], yticks=[], **({"zticks": []} if axis.name == "3d" else {}))
-            axes[0].set_ylabel(title, fontsize=9)
-            key = f"tsne_2d_seed_{seed}"
-            if key not in maps[model].obsm:
-                axes[0].text(0.5, 0.5, f"seed {seed} failed", ha="center", va="center", transform=axes[0].transAxes)
+            seeds = [seed for name, seed in arrays_of(maps[model]) if name == "tsne_3d"]
+            if not seeds:
+                axes[0].set_ylabel(title, fontsize=9)
+                axes[0].text(0.5, 0.5, "every seed failed", ha="center", va="center", transform=axes[0].transAxes)
                 continue
-            flat = maps[model].obsm[key]
+            (seed,) = seeds
+            axes[0].set_ylabel(f"{title}, seed {seed}", fontsize=9)
+            flat = maps[model].obsm[f"tsne_2d_seed_{seed}"]
             _scatter(axes[0], flat, truth, "t-SNE, true labels")
             _kmeans(axes[1], flat, _protocol_clusters(clusters[model], seed), umaps.obs["cell_type"], colors)
-            if (solid := f"tsne_3d_seed_{seed}") in maps[model].obsm:
-                _scatter(axes[2], maps[model].obsm[solid], truth, "3-D t-SNE, true labels")
-            if f"umap_{model}" in umaps.obsm:
-                _scatter(axes[3], umaps.obsm[f"umap_{model}"], truth, "UMAP, true labels")
+            _scatter(axes[2], maps[model].obsm[f"tsne_3d_seed_{seed}"], truth, "3-D t-SNE, true labels")
+            _scatter(axes[3], umaps.obsm[f"umap_{model}_seed_{seed}"], truth, "UMAP, true labels")
         handles = [plt.Line2D([], [], marker="o", linestyle="", markersize=4, color=c, label=t) for t, c in colors.items()]
         figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
     return figure
@@ -79,16 +87,17 @@ def score_heatmap(summary: pd.DataFrame, datasets: dict[str, str], models: dict[
         for axes, (dataset, title) in zip(grid, datasets.items(), strict=True):
             here = summary[summary["dataset"] == dataset]
             for axis, (method, method_title) in zip(axes, METHODS.items(), strict=True):
-                image = _heatmap(axis, here[here["method"] == method], models)
+                _heatmap(axis, here[here["method"] == method], models)
                 axis.set_title(f"{title}: {method_title}")
-        figure.colorbar(image, ax=grid, shrink=0.6, label="mean over seeds (± standard deviation)")
+        scale = ScalarMappable(Normalize(SCALE["vmin"], SCALE["vmax"]), SCALE["cmap"])
+        figure.colorbar(scale, ax=grid, shrink=0.6, label="mean over seeds (± standard deviation)")
     return figure
 
 
 def save(figure: Figure, path: str | Path, provenance: str) -> None:
     """Write a figure as SVG with its provenance in the metadata, byte-identical for identical figures."""
-    with plt.rc_context(STYLE):
-        figure.savefig(path, dpi=200, metadata={"Description": provenance, "Date": None})
+    with plt.rc_context(STYLE), replacing(path) as temporary:
+        figure.savefig(temporary, dpi=200, metadata={"Description": provenance, "Date": None})
 
 
 def _scatter(axis: Axes, points: np.ndarray, colors: np.ndarray, title: str) -> None:
@@ -102,31 +111,36 @@ def _protocol_clusters(clusters: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def _kmeans(axis: Axes, points: np.ndarray, clusters: np.ndarray, cell_types: pd.Series, colors: dict[str, str]) -> None:
-    """Draw clusters in the colours of the cell types that they match best one to one, with a cross at each centroid."""
+    """Draw clusters in the colours of the cell types that they match best one to one, others pale, with a cross at each centroid."""
     counts = pd.crosstab(clusters, cell_types.to_numpy())
     rows, columns = linear_sum_assignment(counts, maximize=True)
     matched = {counts.index[row]: colors[counts.columns[column]] for row, column in zip(rows, columns, strict=True)}
-    _scatter(axis, points, np.array([matched[cluster] for cluster in clusters]), "t-SNE, k-means")
+    _scatter(axis, points, np.array([matched.get(cluster, UNMATCHED) for cluster in clusters]), "t-SNE, k-means")
     centroids = np.array([points[clusters == cluster].mean(axis=0) for cluster in counts.index])
     axis.scatter(*centroids.T, marker="X", s=40, c="white", edgecolors="black", linewidths=0.8)
 
 
-def _heatmap(axis: Axes, scores: pd.DataFrame, models: dict[str, str]):
-    table = scores.set_index(["model", "latent", "metric"])[["mean", "sd", "n", "failed_share"]]
+def _heatmap(axis: Axes, scores: pd.DataFrame, models: dict[str, str]) -> None:
+    table = scores.set_index(["model", "latent", "metric"])[["mean", "sd", "n", "failed_share"]].sort_index()
     scored = table.index.droplevel("metric")
     rows = [row for row in itertools.product(models, ("mean", "sample")) if row in scored]
+    if not rows:
+        axis.set(xticks=[], yticks=[])
+        axis.text(0.5, 0.5, "every model failed", ha="center", va="center", transform=axis.transAxes)
+        return
     values = np.array([[table["mean"].get((*row, metric), np.nan) for metric in METRICS] for row in rows])
-    image = axis.imshow(values, vmin=0, vmax=1, cmap="viridis", aspect="auto")
+    axis.imshow(values, **SCALE, aspect="auto")
+    axis.set_facecolor("0.9")
     for y, row in enumerate(rows):
         for x, metric in enumerate(METRICS):
             score = table.loc[(*row, metric)]
             spread = f"\n±{score['sd']:.3f}" if score["n"] > 1 else ""
             text = f"{score['mean']:.3f}{spread}" if score["n"] else "failed"
-            axis.text(x, y, text, ha="center", va="center", fontsize=6, color="black" if values[y, x] > 0.6 else "white")
+            color = "white" if values[y, x] <= 0.6 else "black"
+            axis.text(x, y, text, ha="center", va="center", fontsize=6, color=color)
     labels = [_row_label(models[model], latent, table.loc[(model, latent), "failed_share"].iloc[0]) for model, latent in rows]
     axis.set_yticks(range(len(rows)), labels)
     axis.set_xticks(range(len(METRICS)), list(METRICS.values()), rotation=40, ha="right")
-    return image
 
 
 def _row_label(title: str, latent: str, failed_share: float) -> str:

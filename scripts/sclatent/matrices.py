@@ -27,9 +27,11 @@ def write_matrix(adata: ad.AnnData, path: str | Path, kind: str, provenance: dic
 
 
 def read_matrix(path: str | Path) -> ad.AnnData:
-    """Read an AnnData file. Raises UserError where it cannot be read."""
+    """Read an AnnData file. Raises UserError where it is missing or cannot be read."""
     try:
         return ad.read_h5ad(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; make it first: snakemake {path}") from error
     except (OSError, KeyError) as error:
         raise UserError(f"{path} is not a whole .h5ad file ({error}); delete it and run again") from error
 

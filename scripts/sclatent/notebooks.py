@@ -13,7 +13,8 @@ def execute(template: str | Path, executed: str | Path, parameters: dict, librar
     notebook's imports. Raises RuntimeError, with the cell's text in its cause, where a cell fails.
     """
     Path(executed).parent.mkdir(parents=True, exist_ok=True)
-    os.environ["PYTHONPATH"] = str(library)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(library), os.environ.get("PYTHONPATH")]))
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this interpreter, whatever else is registered as python3
     try:
         papermill.execute_notebook(str(template), str(executed), parameters=parameters, kernel_name="python3", progress_bar=False)
     except papermill.PapermillExecutionError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from sclatent.errors import UserError
 
 # Snakemake's options that look at a workflow or mend its state; they run no job and take no lock.
-LOOKING = (
+INSPECTING = (
     "--dag",
     "--detailed-summary",
     "--filegraph",
@@ -22,7 +22,7 @@ LOOKING = (
 
 def runs_jobs(arguments: list[str]) -> bool:
     """Return whether a call of Snakemake with these arguments is about to run jobs, a dry run apart."""
-    return not any(argument.startswith(LOOKING) for argument in arguments)
+    return not any(argument.startswith(INSPECTING) for argument in arguments)
 
 
 def check_writable(results: str | Path) -> None:
@@ -41,5 +41,5 @@ def check_unlocked(state: str | Path) -> None:
     if locks.is_dir() and any(locks.iterdir()):
         raise UserError(
             "another run holds the results, or was killed while it did; wait for it to end, "
-            "or if none is running: snakemake --unlock && snakemake --rerun-incomplete"
+            "or if none is running, with the options of that run: snakemake --unlock && snakemake --rerun-incomplete"
         )

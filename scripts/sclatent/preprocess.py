@@ -16,18 +16,15 @@ def quality_control(
 ) -> ad.AnnData:
     """Return the cells and genes that pass, in Seurat's order: cells by min_genes, genes by min_cells, cells by the rest.
 
-    A cell stays with n_genes >= min_genes, n_genes < max_genes and pct_counts_mt < max_percent_mito; a gene stays when
-    detected in at least min_cells of the cells that passed min_genes. None filters nothing. adata needs layers["counts"]
-    and obs pct_counts_mt. Raises UserError where nothing is left.
+    A cell stays with at least min_genes detected genes, fewer than max_genes of the genes that stay, and pct_counts_mt <
+    max_percent_mito; a gene stays when detected in at least min_cells of the cells that passed min_genes. None filters nothing.
+    adata needs layers["counts"] and obs pct_counts_mt. Raises UserError where nothing is left.
     """
     counts = adata.layers["counts"]
-    n_genes = counts.getnnz(axis=1)
-    cells = np.ones(adata.n_obs, dtype=bool)
-    if min_genes is not None:
-        cells &= n_genes >= min_genes
+    cells = counts.getnnz(axis=1) >= (min_genes or 0)
     genes = counts[cells].getnnz(axis=0) >= (min_cells or 0)
     if max_genes is not None:
-        cells &= n_genes < max_genes
+        cells &= counts[:, genes].getnnz(axis=1) < max_genes
     if max_percent_mito is not None:
         cells &= adata.obs["pct_counts_mt"].to_numpy() < max_percent_mito
     if not cells.any() or not genes.any():

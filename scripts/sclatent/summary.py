@@ -38,15 +38,15 @@ def summarize(scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     return table[[*GROUP, "mean", "sd", "n", "failed_share"]]
 
 
-def headline(summary: pd.DataFrame, runs: pd.DataFrame, titles: dict[str, str]) -> pd.DataFrame:
+def headline(summary: pd.DataFrame, runs: pd.DataFrame, datasets: dict[str, str], models: dict[str, str]) -> pd.DataFrame:
     """Return the table that answers a study first: a row a data set and model, a column a headline score, as text "mean ± sd".
 
-    titles: what to call data sets and models, by name. The last column counts the failed seeds.
+    datasets, models: what to call them, by name. The last column counts the failed seeds.
     """
     rows = []
     for (dataset, model), seeds in runs.groupby(["dataset", "model"], sort=False):
         values = summary[(summary["dataset"] == dataset) & (summary["model"] == model)].set_index(["latent", "method", "metric"])
-        row = {"data set": titles[dataset], "model": titles[model]}
+        row = {"data set": datasets[dataset], "model": models[model]}
         for key, column in HEADLINE.items():
             row[column] = _mean_and_sd(values.loc[key]) if key in values.index else "–"
         row["failed"] = f"{(seeds['status'] == 'failed').sum()} of {len(seeds)}"
@@ -97,12 +97,14 @@ def read_runs(jobs: list[dict], latents: list[str]) -> pd.DataFrame:
 def read_resources(benchmarks: list[str]) -> pd.DataFrame:
     """Return a table of the kind "resources" from Snakemake's benchmark files.
 
-    The paths end in benchmarks/train/<data set>/<model>/<seed>.tsv or benchmarks/<rule>/<study>/<data set>/<model>.tsv.
+    The paths end in benchmarks/train/<data set>/<model>/<seed>.tsv, or benchmarks/<rule>/<study>/<data set>/<model>.tsv, or
+    benchmarks/<rule>/<study>/<data set>.tsv.
     """
     rows = []
     for path in benchmarks:
         rule, *job = Path(path.partition("benchmarks/")[2]).with_suffix("").parts
-        dataset, model, seed = (*job[:2], int(job[2])) if rule == "train" else (*job[1:], None)
+        *names, seed = (*job[:2], int(job[2])) if rule == "train" else (*job[1:], None)
+        dataset, model = (*names, None)[:2]
         measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[0]
         rows.append((rule, dataset, model, seed, float(measured["s"]), float(measured["max_rss"])))
     return pd.DataFrame(rows, columns=list(TABLES["resources"])).astype({"seed": "Int64"})

@@ -42,7 +42,9 @@ def read_table(path: str | Path, kind: str) -> pd.DataFrame:
     columns = TABLES[kind]
     read_provenance(path)
     dtypes = {name: _dtype(column) for name, column in columns.items()}
-    table = pd.read_csv(path, sep="\t", skiprows=1, dtype=dtypes, na_values=[""], keep_default_na=False)
+    table = pd.read_csv(
+        path, sep="\t", skiprows=1, dtype=dtypes, na_values=[""], keep_default_na=False, float_precision="round_trip"
+    )
     if list(table.columns) != list(columns):
         raise UserError(f"{path} is not a table of kind '{kind}'; delete it and run again")
     return table

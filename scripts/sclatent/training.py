@@ -1,33 +1,32 @@
-"""The training of a model: one visible loop, and what becomes of a model that fails in it."""
+"""The training of a model: one visible loop, and what becomes of a model that fails."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sclatent.errors import TrainingError, UserError
-from sclatent.models import hyperparameters_class, load_family
 from sclatent.models.base import LatentModel
 
 # Not the model's fault: the user, the machine or the queue can mend it, so it fails the job instead of the seed.
-NOT_THE_MODEL = (UserError, MemoryError, OSError, torch.OutOfMemoryError)
+NOT_THE_MODEL = (UserError, ImportError, MemoryError, OSError, torch.OutOfMemoryError, torch.AcceleratorError)
 
 
-def train_or_explain(x: Tensor, family: str, hyperparameters: dict, training: dict) -> tuple[LatentModel | None, list[dict], str]:
-    """Build a model for cells x (N, G), train it, and return it with its history and an empty reason.
+def or_reason(step: Callable[[], Any]) -> tuple[Any, str]:
+    """Return what a step of a model returns and an empty text, or None and, where the model raises, the reason in one line.
 
-    A model that raises in its making or training is a failed run: returned as None, without a history, with the reason in one
-    line; its traceback is logged. Errors of the user and of the machine are raised.
+    The traceback is logged. Errors of the user and of the machine are raised.
     """
     try:
-        model = load_family(family)(x.shape[1], hyperparameters_class(family).model_validate(hyperparameters)).to(x.device)
-        return model, train(model, x, **training), ""
+        return step(), ""
     except NOT_THE_MODEL:
         raise
     except Exception as error:
         logging.exception("the model failed")
         kind = "" if isinstance(error, TrainingError) else f"{type(error).__name__}: "
-        return None, [], " ".join(f"{kind}{error}".split())
+        return None, " ".join(f"{kind}{error}".split())
 
 
 def train(model: LatentModel, x: Tensor, epochs: int, batch_size: int, learning_rate: float) -> list[dict]:

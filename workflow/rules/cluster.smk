@@ -22,9 +22,9 @@ rule cluster:
         mem_mb=1000,
         runtime=20,
     params:
-        n_init=CONFIG.clustering.n_init,
-        n_neighbors=CONFIG.clustering.n_neighbors,
-        resolution=CONFIG.clustering.resolution,
+        n_init=lambda wildcards: CONFIG.studies[wildcards.study].clustering.n_init,
+        n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].clustering.n_neighbors,
+        resolution=lambda wildcards: CONFIG.studies[wildcards.study].clustering.resolution,
         threads=CONFIG.threads,
     message:
         "Clustering {wildcards.dataset} in the latents of {wildcards.model}"

@@ -8,10 +8,14 @@ rule collect:
     input:
         scores=over_study("results/studies/{study}/{dataset}/scores.tsv"),
         latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
-        train_benchmarks=over_study("results/benchmarks/train/{dataset}/{model}/{seed}.tsv"),
-        encode_benchmarks=over_study("results/benchmarks/encode/{study}/{dataset}/{model}.tsv"),
-        tsne_benchmarks=over_study("results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv"),
-        cluster_benchmarks=over_study("results/benchmarks/cluster/{study}/{dataset}/{model}.tsv"),
+        benchmarks=over_study(
+            "results/benchmarks/train/{dataset}/{model}/{seed}.tsv",
+            "results/benchmarks/encode/{study}/{dataset}/{model}.tsv",
+            "results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv",
+            "results/benchmarks/embed_umap/{study}/{dataset}.tsv",
+            "results/benchmarks/cluster/{study}/{dataset}/{model}.tsv",
+            "results/benchmarks/score/{study}/{dataset}.tsv",
+        ),
         code=code("collect"),
     output:
         scores="results/studies/{study}/scores.tsv",
@@ -55,7 +59,8 @@ rule collect:
             for model in CONFIG.studies[wildcards.study].models
         ],
         title=lambda wildcards: CONFIG.studies[wildcards.study].title,
-        titles={**titles("datasets"), **titles("models")},
+        datasets=lambda wildcards: titles(CONFIG.datasets, CONFIG.studies[wildcards.study].datasets),
+        models=lambda wildcards: titles(CONFIG.models, CONFIG.studies[wildcards.study].models),
     message:
         "Collecting the scores of {wildcards.study}"
     script:

@@ -4,14 +4,17 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
 BASE = Path(workflow.basedir)
+STARTED = time.time()
 sys.path.insert(0, str(BASE / "scripts"))
 
 from sclatent.config import load
 from sclatent.dependencies import code_of
 from sclatent.errors import UserError
+from sclatent.models import family_file
 from sclatent.preflight import check_unlocked, check_writable, runs_jobs
 
 try:
@@ -32,26 +35,31 @@ wildcard_constraints:
     subject="|".join(["all", *CONFIG.datasets]),
 
 
-def code(script, family=None):
-    """The script of a rule and the library files that it rests on, so that a change in them, and in no other, reruns the rule."""
+def code(script, *others):
+    """The script of a rule and the library files that it and others rest on: a change in them, and in no other, reruns the rule."""
     path = BASE / "scripts" / f"{script}.py"
-    return [os.path.relpath(file) for file in [path, *code_of(path, family)]]
+    return [os.path.relpath(file) for file in [path, *code_of([path, *others])]]
 
 
-def over_study(pattern):
-    """Input function: a pattern over the data sets, models and seeds of a study, as far as no wildcard of the rule fixes them."""
+def code_with_family(script):
+    """Input function: `code` of a script that runs the model of the rule's wildcard."""
+    return lambda wildcards: code(script, family_file(CONFIG.models[wildcards.model].family))
+
+
+def over_study(*patterns):
+    """Input function: patterns over the data sets, models and seeds of a study, as far as no wildcard of the rule fixes them."""
 
     def paths(wildcards):
         study = CONFIG.studies[wildcards.study]
         values = {"study": wildcards.study, "dataset": study.datasets, "model": study.models, "seed": study.seeds}
-        return expand(pattern, **{**values, **wildcards})
+        return expand(list(patterns), **{**values, **wildcards})
 
     return paths
 
 
-def titles(kind):
-    """Names to show for a kind of named things, by name."""
-    return {name: thing.title for name, thing in getattr(CONFIG, kind).items()}
+def titles(things, names):
+    """What to call some of the named things, by name."""
+    return {name: things[name].title for name in names}
 
 
 FIGURES = {"latent_space": "Latent spaces", "score_heatmap": "Scores"}
@@ -79,26 +87,24 @@ def data_of_figure(wildcards):
 def parameters_of_figure(wildcards, input):
     """The parameters of a figure's notebook: its files, the names to show, and the seed to draw."""
     study = CONFIG.studies[wildcards.study]
-    models = {name: CONFIG.models[name].title for name in study.models}
+    models = titles(CONFIG.models, study.models)
     if wildcards.figure == "score_heatmap":
-        datasets = {name: CONFIG.datasets[name].title for name in study.datasets}
-        return {"summary": input.summary, "datasets": datasets, "models": models}
+        return {"summary": input.summary, "datasets": titles(CONFIG.datasets, study.datasets), "models": models}
     return {
         "title": CONFIG.datasets[wildcards.subject].title,
         "models": models,
         "umap": input.umap,
         "tsne": dict(zip(study.models, input.tsne)),
         "clusters": dict(zip(study.models, input.clusters)),
-        "seed": study.seeds[0],
     }
 
 
 def print_headlines():
-    """Print the headline table of every study of this run and where the report lies."""
+    """Print the headline table of every study and where the report lies, if this run built the report."""
+    page = Path("results/report.html")
+    if not page.exists() or page.stat().st_mtime < STARTED:
+        return
     for name in CONFIG.run:
-        path = Path("results/studies") / name / "headline.txt"
-        if path.exists():
-            n_seeds = len(CONFIG.studies[name].seeds)
-            _, table = path.read_text().split("\n", maxsplit=1)  # the first line is the provenance
-            print(f"\n{CONFIG.studies[name].title}: mean ± sd over {n_seeds} seeds\n\n{table}")
-    print("Report: results/report.html")
+        _, table = Path(f"results/studies/{name}/headline.txt").read_text().split("\n", maxsplit=1)  # provenance first
+        print(f"\n{CONFIG.studies[name].title}: mean ± sd over {len(CONFIG.studies[name].seeds)} seeds\n\n{table}")
+    print(f"Report: {page}")

@@ -23,8 +23,8 @@ rule embed_tsne:
         mem_mb=1000,
         runtime=60,
     params:
-        perplexity=CONFIG.embedding.perplexity,
-        max_iter=CONFIG.embedding.max_iter,
+        perplexity=lambda wildcards: CONFIG.studies[wildcards.study].embedding.perplexity,
+        max_iter=lambda wildcards: CONFIG.studies[wildcards.study].embedding.max_iter,
         threads=CONFIG.threads,
     message:
         "Drawing t-SNE maps of {wildcards.model} on {wildcards.dataset}"
@@ -51,7 +51,7 @@ rule embed_umap:
         runtime=60,
     params:
         models=lambda wildcards: CONFIG.studies[wildcards.study].models,
-        n_neighbors=CONFIG.embedding.n_neighbors,
+        n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].embedding.n_neighbors,
         threads=CONFIG.threads,
     message:
         "Drawing UMAP maps of {wildcards.dataset}"

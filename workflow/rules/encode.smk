@@ -8,7 +8,7 @@ rule encode:
         data="results/data/{dataset}/preprocessed.h5ad",
         weights=over_study("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
         runs=over_study("results/runs/{dataset}/{model}/{seed}/run.json"),
-        code=lambda wildcards: code("encode", CONFIG.models[wildcards.model].family),
+        code=code_with_family("encode"),
     output:
         "results/studies/{study}/{dataset}/{model}/latents.h5ad",
     log:

@@ -7,7 +7,7 @@
 rule train:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
-        code=lambda wildcards: code("train", CONFIG.models[wildcards.model].family),
+        code=code_with_family("train"),
     output:
         weights="results/runs/{dataset}/{model}/{seed}/weights.safetensors",
         run="results/runs/{dataset}/{model}/{seed}/run.json",

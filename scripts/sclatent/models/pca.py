@@ -5,7 +5,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from sclatent.errors import UserError
+from sclatent.errors import TrainingError
 from sclatent.likelihoods import squared_error
 from sclatent.models.base import LatentModel, Latents
 from sclatent.models.hyperparameters import BaseHyperparameters
@@ -29,9 +29,9 @@ class Model(LatentModel):
         self.register_buffer("components", torch.zeros(self.latent_dim, n_vars))
 
     def fit(self, x: Tensor) -> None:
-        """Set mean and components from x (N, G). Raises UserError where L is not below both N and G."""
+        """Set mean and components from x (N, G). Raises TrainingError where L is not below both N and G."""
         if self.latent_dim >= min(x.shape):
-            raise UserError(f"pca: latent_dim is {self.latent_dim} but must be below {min(x.shape)}, for {tuple(x.shape)} data")
+            raise TrainingError(f"latent_dim is {self.latent_dim} but must be below {min(x.shape)} for data of {tuple(x.shape)}")
         pca = PCA(self.latent_dim, svd_solver="arpack", random_state=torch.initial_seed() % 2**32).fit(x.cpu().numpy())
         self.mean.copy_(torch.tensor(pca.mean_))
         self.components.copy_(torch.tensor(np.ascontiguousarray(pca.components_)))

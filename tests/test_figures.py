@@ -1,0 +1,71 @@
+import anndata as ad
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib.use("Agg")
+
+from sclatent.figures import METRICS, latent_space, save, score_heatmap
+from sclatent.metrics import METRICS as SCORED
+
+N = 30
+
+
+@pytest.fixture
+def obs():
+    return pd.DataFrame({"cell_type": pd.Categorical(list("abc") * 10)}, index=[f"c{i}" for i in range(N)])
+
+
+def points(dimensions):
+    return np.random.default_rng(dimensions).normal(size=(N, dimensions)).astype(np.float32)
+
+
+def summary(models):
+    rows = [
+        ("d", model, "mean", "kmeans_latent", metric, np.nan if failed else 0.25, 0.125, 0 if failed else 2, float(failed))
+        for model, failed in models.items()
+        for metric in METRICS
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "model", "latent", "method", "metric", "mean", "sd", "n", "failed_share"])
+
+
+def texts(axis):
+    return [text.get_text() for text in axis.texts]
+
+
+def test_every_metric_has_a_column():
+    assert list(METRICS) == list(SCORED)
+
+
+def test_latent_space_shows_every_cell_and_centroid(obs):
+    trained = ad.AnnData(obs=obs, obsm={"tsne_2d_seed_3": points(2), "tsne_3d_seed_3": points(3), "tsne_2d_seed_5": points(2)})
+    umaps = ad.AnnData(obs=obs, obsm={"umap_good_seed_3": points(2)})
+    clusters = pd.DataFrame({"seed": 3, "method": "kmeans_tsne", "cluster": [0, 1, 2, 3, 4] * 6})
+    figure = latent_space(
+        {"good": "Good", "bad": "Bad"},
+        {"good": trained, "bad": ad.AnnData(obs=obs)},
+        umaps,
+        {"good": clusters, "bad": clusters.iloc[:0]},
+    )
+    drawn = [[len(collection.get_offsets()) for collection in axis.collections] for axis in figure.axes]
+    assert drawn[:4] == [[N], [N, 5], [N], [N]]
+    assert drawn[4:] == [[], [], [], []]
+    assert figure.axes[0].get_ylabel() == "Good, seed 3"
+    assert texts(figure.axes[4]) == ["every seed failed"]
+
+
+def test_score_heatmap_shows_every_score_and_what_failed():
+    figure = score_heatmap(summary({"good": False, "bad": True}), {"d": "Data"}, {"good": "Good", "bad": "Bad"})
+    axis = figure.axes[0]
+    assert texts(axis) == ["0.250\n±0.125"] * len(METRICS) + ["failed"] * len(METRICS)
+    assert {text.get_color() for text in axis.texts[len(METRICS) :]} == {"black"}
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["Good", "Bad\n100% failed"]
+    assert texts(figure.axes[1]) == ["every model failed"]
+
+
+def test_a_figure_is_written_alike_twice(tmp_path):
+    for name in ("a.svg", "b.svg"):
+        save(score_heatmap(summary({"good": False}), {"d": "Data"}, {"good": "Good"}), tmp_path / name, "origin")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    assert "<dc:description>origin</dc:description>" in (tmp_path / "a.svg").read_text()

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 from snakemake.api import ConfigSettings, ResourceSettings, SnakemakeApi
 from snakemake.dag import DAG
+from snakemake.io import apply_wildcards
 from snakemake.jobs import Job
 
 from sclatent.errors import UserError
@@ -31,7 +32,7 @@ def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
         if set(wildcards) != rule.wildcard_names:
             needed = " ".join(f"{name}=..." for name in sorted(rule.wildcard_names))
             raise UserError(f"rule {script} has other wildcards; call it as: python scripts/{script}.py {needed}")
-        output = str(rule.output[0]).format(**wildcards)
+        output = apply_wildcards(str(rule.output[0]), wildcards)
         if not rule.is_producer(output):
             raise UserError(f"rule {script} makes no {output}; give names that the configuration has")
         job = Job(rule, DAG(workflow, rules=[]), wildcards_dict=wildcards)

@@ -111,7 +111,7 @@ def _protocol_clusters(clusters: pd.DataFrame, seed: int) -> np.ndarray:
 
 
 def _kmeans(axis: Axes, points: np.ndarray, clusters: np.ndarray, cell_types: pd.Series, colors: dict[str, str]) -> None:
-    """Draw clusters in the colours of the cell types that they match best one to one, others pale, with a cross at each centroid."""
+    """Draw clusters in the colours of the cell types that they match best, others pale, with a cross at each centroid."""
     counts = pd.crosstab(clusters, cell_types.to_numpy())
     rows, columns = linear_sum_assignment(counts, maximize=True)
     matched = {counts.index[row]: colors[counts.columns[column]] for row, column in zip(rows, columns, strict=True)}

@@ -16,6 +16,7 @@ from sclatent.models import hyperparameters_class, load_family
 from sclatent.provenance import describe
 from sclatent.seeds import arrays_of, collect_seeds, failures_of
 from sclatent.tables import read_provenance, read_table, write_table
+from sclatent.values import read_values
 from sclatent.weights import load_model, read_record, read_weights_provenance, save_run
 
 ORIGIN = {"step": "test", "fingerprint": "0"}
@@ -178,7 +179,6 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
         "devices.py",
         "distributions.py",
         "likelihoods.py",
-        "matrices.py",
         "models/__init__.py",
         "models/base.py",
         "models/hyperparameters.py",
@@ -187,6 +187,7 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
         "networks.py",
         "tables.py",
         "training.py",
+        "values.py",
         "weights.py",
     }
     assert "models/vae.py" not in names("train.py", "sclatent/models/pca.py")
@@ -206,6 +207,15 @@ def test_relative_imports_are_followed(tmp_path, monkeypatch):
     monkeypatch.setattr(dependencies, "LIBRARY", library)
     found = code_of([library / "models" / "a.py"])
     assert {str(path.relative_to(library)) for path in found} == {"models/a.py", "models/b.py", "networks.py"}
+
+
+def test_values_are_those_of_the_matrix(tmp_path):
+    x = sparse.random(6, 4, density=0.5, format="csr", dtype=np.float32, random_state=0)
+    ad.AnnData(x).write_h5ad(tmp_path / "x.h5ad")
+    np.testing.assert_array_equal(read_values(tmp_path / "x.h5ad").toarray(), x.toarray())
+    (tmp_path / "y.h5ad").write_bytes(b"no")
+    with pytest.raises(UserError, match="not a whole"):
+        read_values(tmp_path / "y.h5ad")
 
 
 def test_a_missing_matrix_is_named(tmp_path):

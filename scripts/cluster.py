@@ -1,4 +1,4 @@
-"""Cluster the latents of every seed of one model on one data set, and its t-SNE maps as the report's protocol does."""
+"""Cluster the latents of every seed of one model on one data set, and its t-SNE maps as the PBMC3k report does."""
 
 from _job import provenance, run
 from sclatent.clustering import cluster_seeds

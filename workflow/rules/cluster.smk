@@ -1,7 +1,7 @@
 # Needs:    latents.h5ad and tsne.h5ad of a model on a data set
 # Makes:    results/studies/{study}/{dataset}/{model}/clusters.tsv, of the kind "clusters".
 # Promises: k-means with as many clusters as there are cell types, and Louvain, on every latent; k-means on the 2-D t-SNE map
-#           as the report's own protocol. Of the labels, only their number is used.
+#           as the protocol of the PBMC3k report. Of the labels, only their number is used.
 
 
 rule cluster:

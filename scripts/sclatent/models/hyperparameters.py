@@ -20,7 +20,7 @@ class AutoencoderHyperparameters(BaseHyperparameters):
 
     encoder_hidden: Widths = Field([128, 32, 16], description="widths of the encoder's hidden layers, input to latent")
     decoder_hidden: Widths = Field([16, 32, 128], description="widths of the decoder's hidden layers, latent to output")
-    linear_first: bool = Field(True, description="no activation after the first encoder layer, as in the report")
+    linear_first: bool = Field(True, description="no activation after the first encoder layer, as in the PBMC3k report")
 
 
 class VariationalHyperparameters(AutoencoderHyperparameters):

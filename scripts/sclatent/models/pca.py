@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
+from scipy.sparse.linalg import svds
 from torch import Tensor
 
 from sclatent.errors import TrainingError
@@ -16,9 +16,9 @@ class Hyperparameters(BaseHyperparameters):
 
 
 class Model(LatentModel):
-    """z = (x - m) V, x' = z V' + m, with m the mean and V (G, L) the leading eigenvectors of the covariance.
+    """z = (x - m) V, x' = z V' + m, with m the mean and V (G, L) the leading right singular vectors of the centred data.
 
-    Source: Pearson 1901; scikit-learn's PCA with the exact ARPACK solver. It is the optimum of a linear autoencoder.
+    It is the optimum of a linear autoencoder under the squared error. Source: Pearson 1901; SciPy's truncated SVD by ARPACK.
     """
 
     closed_form = True
@@ -29,12 +29,13 @@ class Model(LatentModel):
         self.register_buffer("components", torch.zeros(self.latent_dim, n_vars))
 
     def fit(self, x: Tensor) -> None:
-        """Set mean and components from x (N, G). Raises TrainingError where L is not below both N and G."""
+        """Set mean and components, by falling variance, from x (N, G). Raises TrainingError where L is not below N and G."""
         if self.latent_dim >= min(x.shape):
             raise TrainingError(f"latent_dim is {self.latent_dim} but must be below {min(x.shape)} for data of {tuple(x.shape)}")
-        pca = PCA(self.latent_dim, svd_solver="arpack", random_state=torch.initial_seed() % 2**32).fit(x.cpu().numpy())
-        self.mean.copy_(torch.tensor(pca.mean_))
-        self.components.copy_(torch.tensor(np.ascontiguousarray(pca.components_)))
+        self.mean.copy_(x.mean(0))
+        start = torch.rand(min(x.shape)).numpy()
+        _, _, components = svds((x - self.mean).cpu().numpy(), k=self.latent_dim, v0=start)
+        self.components.copy_(torch.from_numpy(np.ascontiguousarray(components[::-1])))
 
     def loss(self, x: Tensor) -> dict[str, Tensor]:
         """The squared error of the reconstruction."""

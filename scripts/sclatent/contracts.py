@@ -69,7 +69,7 @@ RUN = {
 }
 CLUSTERING = {
     "latent": Column("text", "mean or sample: which latent was clustered"),
-    "method": Column("text", "kmeans_latent, louvain_latent, or kmeans_tsne (the protocol of the PBMC3k report: k-means on the 2-D t-SNE)"),
+    "method": Column("text", "kmeans_latent, louvain_latent, or kmeans_tsne, the protocol of the PBMC3k report"),
 }
 
 TABLES: dict[str, dict[str, Column]] = {

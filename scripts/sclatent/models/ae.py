@@ -12,7 +12,7 @@ from sclatent.networks import mlp
 class Hyperparameters(AutoencoderHyperparameters):
     """Widths as for any autoencoder, and the activation of the latent."""
 
-    latent_relu: bool = Field(True, description="ReLU on the latent, which is then non-negative, as in the text of the PBMC3k report")
+    latent_relu: bool = Field(True, description="ReLU on the latent, which is then non-negative, as in the PBMC3k report")
 
 
 class Model(LatentModel):

@@ -54,15 +54,20 @@ CHEAP = {"embedding": {"max_iter": 250}, "clustering": {"n_init": 3}}
 QUICK = {"epochs": 3, "batch_size": 256}
 SMALL = {
     "run": ["small"],
-    "studies": {"small": {"title": "Small", "datasets": ["pbmc68k_reduced"], "models": ["pca", "toy"], "seeds": [0, 7], **CHEAP}},
-    "models": {"toy": {"title": "Toy", "family": "toy", "hyperparameters": {"bad_seed": 7}, "training": QUICK}},
+    "studies": {
+        "small": {"title": "Small", "datasets": ["pbmc68k_reduced"], "models": ["pca", "toy", "wide"], "seeds": [0, 7], **CHEAP}
+    },
+    "models": {
+        "toy": {"title": "Toy", "family": "toy", "hyperparameters": {"bad_seed": 7}, "training": QUICK},
+        "wide": {"title": "More components than cells", "family": "pca", "hyperparameters": {"latent_dim": 4000}},
+    },
 }
 DATA = "results/data/digits/preprocessed.h5ad"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Workflow:
-    """A finished run of a study with a new model family, which fails for one of its two seeds."""
+    """A finished run of a study with a new model family, which fails for one of its two seeds, and a model that always fails."""
     workflow = Workflow(tmp_path_factory.mktemp("finished"))
     (workflow.folder / "scripts" / "sclatent" / "models" / "toy.py").write_text(TOY)
     workflow.configure(**SMALL)
@@ -88,17 +93,22 @@ def test_a_new_model_needs_one_file_and_one_entry(finished):
 
 def test_a_failed_seed_is_a_row_with_its_reason_and_the_others_go_on(finished):
     runs = read_table(finished.path("studies/small/runs.tsv"), "runs").set_index(["model", "seed"])
-    assert runs["status"].to_dict() == {("pca", 0): "trained", ("pca", 7): "trained", ("toy", 0): "trained", ("toy", 7): "failed"}
+    trained = {("pca", 0), ("pca", 7), ("toy", 0)}
+    assert {run for run, status in runs["status"].items() if status == "trained"} == trained
     assert runs.loc[("toy", 7), "reason"] == "loss part 'loss' is nan in epoch 1, step 1"
+    assert runs.loc[("wide", 0), "reason"] == "latent_dim is 4000 but must be below 693 for data of (693, 765)"
     summary = read_table(finished.path("studies/small/summary.tsv"), "summary").groupby("model").first()
-    assert summary["n"].to_dict() == {"pca": 2, "toy": 1}
-    assert summary["failed_share"].to_dict() == {"pca": 0.0, "toy": 0.5}
+    assert summary["n"].to_dict() == {"pca": 2, "toy": 1, "wide": 0}
+    assert summary["failed_share"].to_dict() == {"pca": 0.0, "toy": 0.5, "wide": 1.0}
+    for figure, words in {"latent_space/pbmc68k_reduced": "every seed failed", "score_heatmap/all": "100% failed"}.items():
+        assert f"<!-- {words} -->" in finished.path(f"studies/small/figures/{figure}.svg").read_text()
     assert "TrainingError" in finished.path("logs/train/pbmc68k_reduced/toy/7.log").read_text()
 
 
 def test_a_run_ends_with_the_headline_and_the_report(finished):
     end = finished.stdout[finished.stdout.index("Small: mean ± sd over 2 seeds") :]
     assert re.search(r"PBMC 68k \(reduced\)  Toy .* 1 of 2", end)
+    assert re.search(r"PBMC 68k \(reduced\)  More components than cells +–.* 2 of 2", end)
     assert "Report: results/report.html" in end
     report = finished.path("report.html").read_text()
     for words in ("Latent spaces", "Headline", "configuration.yaml", "PCA is the floor"):

@@ -36,7 +36,7 @@ wildcard_constraints:
 
 
 def code(script, *others):
-    """The script of a rule and the library files that it and others rest on: a change in them, and in no other, reruns the rule."""
+    """A script and the library files that it and others rest on. A change in them, and in no other, reruns what names them."""
     path = BASE / "scripts" / f"{script}.py"
     return [os.path.relpath(file) for file in [path, *code_of([path, *others])]]
 

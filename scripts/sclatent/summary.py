@@ -70,8 +70,8 @@ def as_text_table(table: pd.DataFrame) -> str:
 def as_html_page(table: pd.DataFrame, title: str, provenance: str) -> str:
     """Return a page with a table of texts, its title, and its provenance in a comment."""
     style = (
-        "body{font:15px/1.4 system-ui,sans-serif;margin:1.5em}table{border-collapse:collapse}caption{text-align:left;"
-        "font-weight:600;padding:.4em 0}th,td{padding:.3em .8em;border-bottom:1px solid #ddd;text-align:left;white-space:nowrap}"
+        "body{font:13px/1.4 system-ui,sans-serif;margin:1.5em}table{border-collapse:collapse}caption{text-align:left;"
+        "font-weight:600;padding:.4em 0}th,td{padding:.3em .55em;border-bottom:1px solid #ddd;text-align:left;white-space:nowrap}"
     )
     body = table.to_html(index=False, border=0).replace("<thead>", f"<caption>{html.escape(title)}</caption><thead>", 1)
     return (

@@ -1,9 +1,7 @@
 """Gather the scores of a study over data sets, models and seeds; summarise them; say what failed and what it cost."""
 
-from pathlib import Path
-
 from _job import provenance, run
-from sclatent.atomic import replacing
+from sclatent.atomic import write_text
 from sclatent.provenance import as_text
 from sclatent.summary import as_html_page, as_text_table, headline, read_resources, read_runs, summarize
 from sclatent.tables import concat_tables, read_table, write_table
@@ -20,10 +18,8 @@ def main(snakemake):
     write_table(summary, output.summary, "summary", origin)
     write_table(read_resources(files.benchmarks), output.resources, "resources", provenance(snakemake, files.benchmarks))
     table = headline(summary, runs, params.datasets, params.models)
-    text = f"# {as_text(origin)}\n{as_text_table(table)}\n"
-    for path, content in [(output.headline, text), (output.page, as_html_page(table, params.title, as_text(origin)))]:
-        with replacing(path) as temporary:
-            Path(temporary).write_text(content)
+    write_text(output.headline, f"# {as_text(origin)}\n{as_text_table(table)}\n")
+    write_text(output.page, as_html_page(table, params.title, as_text(origin)))
 
 
 if __name__ == "__main__":

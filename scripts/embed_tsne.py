@@ -1,16 +1,16 @@
-"""Draw t-SNE maps of one model on one data set: of the mean latent of every seed, and in 3-D of the first trained one."""
+"""Draw t-SNE maps of one model on one data set: of the mean latent of every seed, and in 3-D of the lowest seed."""
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import arrays_of, collect_seeds, failures_of
+from sclatent.seeds import collect_seeds, failures_of, means_of
 from sclatent.tsne import tsne
 
 
 def main(snakemake):
     latents, params = snakemake.input.latents, snakemake.params
     adata = read_matrix(latents)
-    means = {seed: latent for (name, seed), latent in arrays_of(adata).items() if name == "mean"}
+    means = means_of(adata)
     maps = {}
     for seed, latent in means.items():
         for n_components in [2, 3] if seed == min(means) else [2]:

@@ -1,11 +1,11 @@
-"""Draw UMAP maps of every model on one data set: of the mean latent of its first trained seed."""
+"""Draw UMAP maps of every model on one data set: of the mean latent of its lowest seed that did not fail."""
 
 import anndata as ad
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import arrays_of
+from sclatent.seeds import means_of
 from sclatent.umap import umap
 
 
@@ -15,7 +15,7 @@ def main(snakemake):
     for model, path in zip(params.models, snakemake.input.latents, strict=True):
         adata = read_matrix(path)
         embedding = ad.AnnData(obs=adata.obs) if embedding is None else embedding
-        means = {seed: latent for (name, seed), latent in arrays_of(adata).items() if name == "mean"}
+        means = means_of(adata)
         if means:
             seed = min(means)
             make_deterministic(seed, params.threads)

@@ -1,7 +1,5 @@
 """The pins of pyproject.toml, the lock and the conda environments agree, and each environment holds what its rules import."""
 
-import ast
-import json
 import re
 import sys
 import tomllib
@@ -9,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from sclatent.dependencies import imported_names
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "scripts"
@@ -46,19 +46,6 @@ def scripts_of_environment(name):
     return {SCRIPTS / f"{script}.py" for script in scripts}
 
 
-def imports_of(path):
-    source = path.read_text()
-    if path.suffix == ".ipynb":
-        source = "\n".join("".join(cell["source"]) for cell in json.loads(source)["cells"] if cell["cell_type"] == "code")
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            names.update([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
-    return names
-
-
 def third_party(paths):
     """Top-level packages that files import, directly or through the project's own modules."""
     waiting, seen, packages = list(paths), set(), set()
@@ -67,7 +54,7 @@ def third_party(paths):
         if path in seen or path.stem == "_standin":
             continue
         seen.add(path)
-        for name in imports_of(path):
+        for name in imported_names(path):
             local = SCRIPTS.joinpath(*name.split("."))
             candidates = [local.with_suffix(".py"), local / "__init__.py"]
             own = [file for file in candidates if file.is_file()]

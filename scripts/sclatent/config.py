@@ -4,13 +4,12 @@ Sections are named things that refer to each other by name: data sets, models, s
 workflow read from its files into a `Config`, or raises UserError with one line for the first mistake.
 """
 
-import difflib
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from sclatent.errors import UserError
+from sclatent.errors import UserError, nearest
 from sclatent.models import family_names, hyperparameters_class
 
 # Names become parts of paths and of wildcards.
@@ -161,13 +160,7 @@ def _with_defaults(name: str, model: Model) -> Model:
 
 def _check_reference(where: str, name: str, known: dict) -> None:
     if name not in known:
-        raise UserError(f"configuration: {where} names '{name}', which is not defined{_nearest(name, list(known))}")
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean '{nearest[0]}'?" if nearest else ";"
-    return f"{hint} known: {', '.join(sorted(known))}"
+        raise UserError(f"configuration: {where} names '{name}', which is not defined{nearest(name, known)}")
 
 
 def _one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
@@ -176,8 +169,7 @@ def _one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") 
     path = [part for part in first["loc"] if part != "[key]"]
     where = ".".join(map(str, [*([prefix] if prefix else []), *path]))
     if first["type"] == "extra_forbidden":
-        known = _keys_at(model, path[:-1])
-        return f"configuration: unknown key '{where}'{_nearest(str(path[-1]), known)}"
+        return f"configuration: unknown key '{where}'{nearest(str(path[-1]), _field_type(model, path[:-1]).model_fields)}"
     if first["type"] == "missing":
         return f"configuration: '{where}' is missing ({_description(model, path)})"
     if first["type"] == "value_error":
@@ -195,11 +187,6 @@ def _field_type(model: type[BaseModel], path: list) -> Any:
         else:
             current = current.__args__[-1]
     return current
-
-
-def _keys_at(model: type[BaseModel], path: list) -> list[str]:
-    section = _field_type(model, path)
-    return list(section.model_fields)
 
 
 def _description(model: type[BaseModel], path: list) -> str:

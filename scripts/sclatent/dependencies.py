@@ -24,7 +24,8 @@ def code_of(starts: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def _imported_files(path: Path) -> set[Path]:
+def imported_names(path: Path) -> set[str]:
+    """Return the dotted names that a script, a module or a notebook imports: of modules, and of what is taken from them."""
     names = set()
     for node in ast.walk(ast.parse(_source(path))):
         if isinstance(node, ast.Import):
@@ -34,7 +35,12 @@ def _imported_files(path: Path) -> set[Path]:
             folder = path.parents[node.level - 1].relative_to(LIBRARY.parent).parts if node.level else ()
             module = ".".join([*folder, *(node.module or "").split(".")]).strip(".")
             names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
-    modules = {name.removeprefix("sclatent").removeprefix(".") for name in names if name.split(".")[0] == "sclatent"}
+    return names
+
+
+def _imported_files(path: Path) -> set[Path]:
+    own = {name for name in imported_names(path) if name.split(".")[0] == "sclatent"}
+    modules = {name.removeprefix("sclatent").removeprefix(".") for name in own}
     candidates = [LIBRARY.joinpath(*module.split(".")) for module in modules - PLUMBING]
     files = {file for base in candidates for file in (base.with_suffix(".py"), base / "__init__.py")}
     return {file for file in files if file.is_file()}

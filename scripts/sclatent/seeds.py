@@ -25,6 +25,11 @@ def arrays_of(adata: ad.AnnData) -> dict[tuple[str, int], np.ndarray]:
     return {(name, seed): adata.obsm[f"{name}_seed_{seed}"] for seed, name in keys}
 
 
+def means_of(adata: ad.AnnData) -> dict[int, np.ndarray]:
+    """Return the mean latents (n, L) of a file of the kind "latents" by seed, the lowest first; failed seeds have none."""
+    return {seed: latent for (name, seed), latent in arrays_of(adata).items() if name == "mean"}
+
+
 def failures_of(adata: ad.AnnData) -> dict[int, str]:
     """Return the reasons of the failed seeds of an AnnData made by `collect_seeds`."""
     return {int(seed): reason for seed, reason in json.loads(adata.uns["failed"]).items()}

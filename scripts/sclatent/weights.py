@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from sclatent.atomic import replacing
+from sclatent.atomic import replacing, write_text
 from sclatent.errors import UserError
 from sclatent.models import hyperparameters_class, load_family
 from sclatent.models.base import LatentModel
@@ -23,8 +23,7 @@ def save_run(model: LatentModel | None, weights: Path, run: Path, settings: dict
     with replacing(weights) as temporary:
         save_file(tensors, temporary, metadata={"provenance": as_text(provenance)})
     record = {"status": "failed" if model is None else "trained", "reason": reason, **settings, "provenance": provenance}
-    with replacing(run) as temporary:
-        temporary.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n")
+    write_text(run, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
 def read_record(run: str | Path) -> dict:

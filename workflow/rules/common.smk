@@ -85,7 +85,7 @@ def data_of_figure(wildcards):
 
 
 def parameters_of_figure(wildcards, input):
-    """The parameters of a figure's notebook: its files, the names to show, and the seed to draw."""
+    """The parameters of a figure's notebook: its files and the names to show."""
     study = CONFIG.studies[wildcards.study]
     models = titles(CONFIG.models, study.models)
     if wildcards.figure == "score_heatmap":

@@ -1,8 +1,8 @@
 # Needs:    results/studies/{study}/{dataset}/{model}/latents.h5ad
 # Makes:    results/studies/{study}/{dataset}/{model}/tsne.h5ad, of the kind "embedding", and
 #           results/studies/{study}/{dataset}/umap.h5ad, of the kind "umap".
-# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the first trained one. No score rests on
-#           a map but the protocol of the PBMC3k report. UMAP runs once a data set because it is compiled anew in every process.
+# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the lowest that did not fail. No score
+#           rests on a map but the protocol of the PBMC3k report. UMAP runs once a data set because it is compiled anew in every process.
 
 
 rule embed_tsne:

@@ -5,13 +5,12 @@ reads their hyper-parameters, without importing their files.
 """
 
 import ast
-import difflib
 import importlib
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from sclatent.errors import UserError
+from sclatent.errors import UserError, nearest
 
 FOLDER = Path(__file__).parent
 NOT_A_FAMILY = {"__init__", "base", "hyperparameters"}
@@ -26,9 +25,7 @@ def family_file(family: str) -> Path:
     """Return the file of a family. Raises UserError, with the nearest name, where there is none."""
     known = family_names()
     if family not in known:
-        nearest = difflib.get_close_matches(family, known, n=1)
-        hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-        raise UserError(f"unknown model family '{family}'{hint} (known: {', '.join(known)})")
+        raise UserError(f"unknown model family '{family}'{nearest(family, known)}")
     return FOLDER / f"{family}.py"
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from sclatent.errors import UserError, nearest
-from sclatent.models import family_names, hyperparameters_class
+from sclatent.models import hyperparameters_class
 
 # Names become parts of paths and of wildcards.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -196,68 +196,3 @@ def _description(model: type[BaseModel], path: list) -> str:
         if isinstance(section, type) and issubclass(section, BaseModel) and path[end - 1] in section.model_fields:
             return section.model_fields[path[end - 1]].description
     return "see config/README.md"
-
-
-def json_schema() -> dict:
-    """Return the JSON schema of the configuration, hyper-parameters of every family included."""
-    schema = Config.model_json_schema()
-    schema["title"] = "sclatent configuration"
-    families = family_names()
-    schema["$defs"]["Model"]["properties"]["family"]["enum"] = families
-    schema["$defs"]["Model"]["allOf"] = [
-        {
-            "if": {"properties": {"family": {"const": family}}},
-            "then": {"properties": {"hyperparameters": hyperparameters_class(family).model_json_schema()}},
-        }
-        for family in families
-    ]
-    return schema
-
-
-def reference() -> str:
-    """Return the reference of every key as Markdown tables: key, type, default, meaning."""
-    sections = [
-        ("Top level", Config),
-        ("`datasets.<name>`", Dataset),
-        ("`datasets.<name>.source`", Source),
-        ("`datasets.<name>.qc`", QualityControl),
-        ("`models.<name>`", Model),
-        ("`models.<name>.training`", Training),
-        *((f"`models.<name>.hyperparameters` of family `{name}`", hyperparameters_class(name)) for name in family_names()),
-        ("`studies.<name>`", Study),
-        ("`studies.<name>.embedding`", Embedding),
-        ("`studies.<name>.clustering`", Clustering),
-    ]
-    return "\n".join(_table(title, section) for title, section in sections)
-
-
-def _table(title: str, section: type[BaseModel]) -> str:
-    schema = section.model_json_schema()
-    lines = [f"### {title}", "", (section.__doc__ or "").strip(), "", "| key | type | default | meaning |", "|---|---|---|---|"]
-    for key, field in schema["properties"].items():
-        default = f"`{field['default']}`" if "default" in field and not isinstance(field["default"], dict) else ""
-        if key in schema.get("required", []):
-            default = "required"
-        lines.append(f"| `{key}` | {_type(field)} | {default} | {field.get('description', '')} |")
-    return "\n".join([*lines, ""])
-
-
-def _type(field: dict) -> str:
-    """Return a short text for a JSON-schema type with its range."""
-    if "anyOf" in field:
-        return " or ".join(_type(option) for option in field["anyOf"])
-    if "$ref" in field:
-        return "section"
-    if "enum" in field:
-        return " or ".join(f"`{value}`" for value in field["enum"])
-    if "const" in field:
-        return f"`{field['const']}`"
-    if field["type"] == "array":
-        return f"list of {_type(field['items'])}"
-    if field["type"] == "object":
-        return "mapping"
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    limits = ", ".join(f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field)
-    names = {"number": "number", "integer": "whole number", "string": "text", "boolean": "yes or no", "null": "none"}
-    name = names[field["type"]]
-    return f"{name} ({limits})" if limits else name

@@ -6,7 +6,10 @@
 import json
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from sclatent import config, contracts
+from sclatent.models import family_names, hyperparameters_class
 
 CONFIGURATION = """# Configuration
 
@@ -41,10 +44,75 @@ This page and the schema are generated from `scripts/sclatent/contracts.py` and 
 def documents() -> dict[str, str]:
     """Return the text of every generated document by its path in the project."""
     return {
-        "config/README.md": CONFIGURATION + config.reference(),
-        "workflow/schemas/config.schema.json": json.dumps(config.json_schema(), indent=2) + "\n",
+        "config/README.md": CONFIGURATION + configuration_tables(),
+        "workflow/schemas/config.schema.json": json.dumps(configuration_schema(), indent=2) + "\n",
         "workflow/schemas/README.md": FILES + contracts.as_markdown(),
     }
+
+
+def configuration_schema() -> dict:
+    """Return the JSON schema of the configuration, hyper-parameters of every family included."""
+    schema = config.Config.model_json_schema()
+    schema["title"] = "sclatent configuration"
+    families = family_names()
+    schema["$defs"]["Model"]["properties"]["family"]["enum"] = families
+    schema["$defs"]["Model"]["allOf"] = [
+        {
+            "if": {"properties": {"family": {"const": family}}},
+            "then": {"properties": {"hyperparameters": hyperparameters_class(family).model_json_schema()}},
+        }
+        for family in families
+    ]
+    return schema
+
+
+def configuration_tables() -> str:
+    """Return the reference of every key as Markdown tables: key, type, default, meaning."""
+    sections = [
+        ("Top level", config.Config),
+        ("`datasets.<name>`", config.Dataset),
+        ("`datasets.<name>.source`", config.Source),
+        ("`datasets.<name>.qc`", config.QualityControl),
+        ("`models.<name>`", config.Model),
+        ("`models.<name>.training`", config.Training),
+        *((f"`models.<name>.hyperparameters` of family `{name}`", hyperparameters_class(name)) for name in family_names()),
+        ("`studies.<name>`", config.Study),
+        ("`studies.<name>.embedding`", config.Embedding),
+        ("`studies.<name>.clustering`", config.Clustering),
+    ]
+    return "\n".join(_table(title, section) for title, section in sections)
+
+
+def _table(title: str, section: type[BaseModel]) -> str:
+    schema = section.model_json_schema()
+    lines = [f"### {title}", "", (section.__doc__ or "").strip(), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, field in schema["properties"].items():
+        default = f"`{field['default']}`" if "default" in field and not isinstance(field["default"], dict) else ""
+        if key in schema.get("required", []):
+            default = "required"
+        lines.append(f"| `{key}` | {_type(field)} | {default} | {field.get('description', '')} |")
+    return "\n".join([*lines, ""])
+
+
+def _type(field: dict) -> str:
+    """Return a short text for a JSON-schema type with its range."""
+    if "anyOf" in field:
+        return " or ".join(_type(option) for option in field["anyOf"])
+    if "$ref" in field:
+        return "section"
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    if "const" in field:
+        return f"`{field['const']}`"
+    if field["type"] == "array":
+        return f"list of {_type(field['items'])}"
+    if field["type"] == "object":
+        return "mapping"
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = ", ".join(f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field)
+    names = {"number": "number", "integer": "whole number", "string": "text", "boolean": "yes or no", "null": "none"}
+    name = names[field["type"]]
+    return f"{name} ({limits})" if limits else name
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := quickstart
-.PHONY: quickstart test lint format reference rulegraph lock clean help
+.PHONY: quickstart test bench lint format reference rulegraph lock clean help
 
 quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (the default)
 	@snakemake --quiet reason
 
 test: $(BIN)/.ready  ## run all tests
 	@pytest
+
+bench: $(BIN)/.ready  ## measure time and memory on large data (half an hour)
+	@python tests/benchmarks/large_data.py
 
 lint: $(BIN)/.ready  ## check format and style, and lint the workflow
 	@ruff check scripts tests .ci

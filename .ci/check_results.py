@@ -21,9 +21,10 @@ CLUSTERINGS = [("mean", "kmeans_latent"), ("mean", "louvain_latent"), ("mean", "
 
 expected = [RESULTS / "report.html", RESULTS / "configuration.yaml"]
 expected += [STUDY / name for name in ("scores.tsv", "runs.tsv", "summary.tsv", "resources.tsv", "headline.txt", "headline.html")]
-expected += [STUDY / "figures" / "score_heatmap" / f"all.{kind}" for kind in ("svg", "ipynb")]
+for figure in ("score_heatmap/all", "quality_control/pbmc68k_reduced"):
+    expected += [STUDY / "figures" / f"{figure}.{kind}" for kind in ("svg", "ipynb")]
 for dataset in DATASETS:
-    expected += [RESULTS / "data" / dataset / name for name in ("source", "counts.h5ad", "preprocessed.h5ad")]
+    expected += [RESULTS / "data" / dataset / name for name in ("counts.h5ad", "preprocessed.h5ad", "qc.tsv", "qc_cells.tsv")]
     expected += [STUDY / dataset / name for name in ("umap.h5ad", "scores.tsv")]
     expected += [STUDY / "figures" / "latent_space" / f"{dataset}.{kind}" for kind in ("svg", "ipynb")]
 for dataset, model in itertools.product(DATASETS, MODELS):

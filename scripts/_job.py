@@ -6,15 +6,19 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TextIO
 
 from sclatent.errors import UserError
 from sclatent.provenance import describe
+
+_TERMINAL = None  # where standard error went before it was sent to the log
 
 
 def run(main: Callable) -> None:
     """Call main(snakemake) with the object of the job that this process is, or with a stand-in made from the command line.
 
-    In a job, all that is printed and every traceback goes to the rule's log; the terminal gets one line and the exit code 1.
+    In a job, all that is printed and every traceback goes to the rule's log; the terminal gets the library's warnings and, for
+    an error, one line and the exit code 1.
     """
     script = sys.modules["__main__"]
     snakemake = getattr(script, "snakemake", None)
@@ -25,15 +29,14 @@ def run(main: Callable) -> None:
             return main(stand_in(Path(script.__file__).stem, sys.argv[1:]))
         except UserError as error:
             sys.exit(str(error))
-    terminal = _redirect_output(snakemake.log[0])
+    _redirect_output(snakemake.log[0], snakemake.rule)
     try:
         main(snakemake)
     except Exception as error:
         traceback.print_exc()
         unexpected = not isinstance(error, UserError)
         cause = f"{type(error).__name__}: {error}; traceback in {snakemake.log[0]}" if unexpected else str(error)
-        terminal.write(f"{snakemake.rule}: {' '.join(cause.split())}\n")
-        terminal.flush()
+        print(f"{snakemake.rule}: {' '.join(cause.split())}", file=terminal(), flush=True)
         sys.exit(1)
 
 
@@ -50,12 +53,21 @@ def provenance(snakemake, inputs: Iterable[str], seed: int | None = None, device
     )
 
 
-def _redirect_output(log: str):
-    """Send standard output and error of this process to a log and return a stream that still reaches the terminal."""
-    terminal = os.fdopen(os.dup(2), "w")
+def terminal() -> TextIO:
+    """Return a stream that reaches the terminal, in a job or alone."""
+    return _TERMINAL or sys.stderr
+
+
+def _redirect_output(log: str, rule: str) -> None:
+    """Send standard output and error of this process to a log; warnings of the library go to the terminal, too."""
+    global _TERMINAL
+    _TERMINAL = os.fdopen(os.dup(2), "w")
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(file, 1)
     os.dup2(file, 2)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    return terminal
+    said = logging.StreamHandler(_TERMINAL)
+    said.setLevel(logging.WARNING)
+    said.setFormatter(logging.Formatter(f"{rule}: %(message)s"))
+    logging.getLogger("sclatent").addHandler(said)

@@ -45,4 +45,5 @@ def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
             log=job.log,
             threads=1,
             resources={"gpu": 0},
+            config=workflow.globals["config"],
         )

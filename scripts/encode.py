@@ -4,16 +4,17 @@ from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.devices import choose_device
 from sclatent.latents import encode
-from sclatent.matrices import read_matrix, write_matrix
+from sclatent.matrices import read_obs, write_matrix
 from sclatent.seeds import collect_seeds
 from sclatent.training import or_reason
+from sclatent.values import read_values
 from sclatent.weights import load_model, read_record
 
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     device = choose_device(snakemake.resources.get("gpu", 0))
-    adata = read_matrix(files.data)
+    values, obs = read_values(files.data), read_obs(files.data)
     arrays, failed = {}, {}
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
         record = read_record(path)
@@ -22,13 +23,13 @@ def main(snakemake):
             continue
         model = load_model(weights, path, device)
         make_deterministic(seed, params.threads)
-        latents, reason = or_reason(lambda model=model: encode(model, adata.X))
+        latents, reason = or_reason(lambda model=model: encode(model, values))
         if latents is None:
             failed[seed] = reason
         else:
             arrays |= {(name, seed): latent for name, latent in latents.items()}
     origin = provenance(snakemake, [files.data, *files.weights, *files.runs], device=device)
-    write_matrix(collect_seeds(adata.obs, arrays, failed), snakemake.output[0], "latents", origin)
+    write_matrix(collect_seeds(obs, arrays, failed), snakemake.output[0], "latents", origin)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""Bring the file of a data set here, checked."""
+"""Bring a published file here, checked."""
 
-from _job import run
-from sclatent.fetch import fetch_embedded
+from _job import run, terminal
+from sclatent.directories import data_directories
+from sclatent.fetch import fetch
 
 
 def main(snakemake):
-    fetch_embedded(**snakemake.params.source, destination=snakemake.output[0])
+    directories = snakemake.config["data_directories"]
+    fetch(snakemake.params.file, data_directories(directories), directories[0], snakemake.output[0], terminal())
 
 
 if __name__ == "__main__":

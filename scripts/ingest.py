@@ -1,14 +1,22 @@
-"""Read the file of a data set into counts and labels."""
+"""Read the files of a data set into checked counts with labels."""
+
+from pathlib import Path
 
 from _job import provenance, run
-from sclatent.ingest import READERS
+from sclatent.ingest import ingest
 from sclatent.matrices import write_matrix
+from sclatent.readers import read, read_annotation
 
 
 def main(snakemake):
-    source = snakemake.input.source
-    adata = READERS[snakemake.params.reader](source)
-    write_matrix(adata, snakemake.output[0], "counts", provenance(snakemake, [source]))
+    params = snakemake.params
+    files = {role: [Path(path) for path in snakemake.input[role]] for role in params.roles}
+    annotation = files.pop("annotation", None)
+    source = read(params.format, files, **params.options)
+    table = None if annotation is None else read_annotation(annotation[0])
+    adata = ingest(source, table, **params.settings)
+    paths = [path for role in params.roles for path in snakemake.input[role]]
+    write_matrix(adata, snakemake.output[0], "counts", provenance(snakemake, paths))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,26 @@
-"""Filter cells and genes, normalise, choose genes."""
+"""Filter cells and genes, hold cells out, normalise, choose genes, derive labels where there are none."""
+
+import pandas as pd
 
 from _job import provenance, run
-from sclatent.matrices import read_matrix, write_matrix
+from sclatent.data_clusters import data_clusters
+from sclatent.determinism import make_deterministic
+from sclatent.matrices import read_large_matrix, write_matrix
 from sclatent.preprocess import preprocess
+from sclatent.tables import write_table
 
 
 def main(snakemake):
-    counts = snakemake.input.counts
-    adata = preprocess(read_matrix(counts), **snakemake.params.settings)
-    write_matrix(adata, snakemake.output[0], "preprocessed", provenance(snakemake, [counts]))
+    counts, params, output = snakemake.input.counts, snakemake.params, snakemake.output
+    make_deterministic(0, params.threads)
+    adata, steps, cells = preprocess(read_large_matrix(counts), **params.settings)
+    if params.clusters is not None:
+        clusters = pd.Series(data_clusters(adata, **params.clusters), index=adata.obs_names)
+        adata.obs["cell_type"] = ("cluster " + clusters.astype(str)).astype("category")
+    origin = provenance(snakemake, [counts])
+    write_matrix(adata, output.data, "preprocessed", origin)
+    write_table(steps, output.qc, "qc", origin)
+    write_table(cells, output.cells, "qc_cells", origin)
 
 
 if __name__ == "__main__":

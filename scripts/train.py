@@ -10,7 +10,7 @@ from sclatent.devices import choose_device
 from sclatent.models import hyperparameters_class, load_family
 from sclatent.tables import write_table
 from sclatent.training import or_reason, train
-from sclatent.values import read_values
+from sclatent.values import check_none_held_out, read_values
 from sclatent.weights import save_run
 
 
@@ -21,7 +21,9 @@ def main(snakemake):
     family = load_family(params.family)
     hyperparameters = hyperparameters_class(params.family).model_validate(params.hyperparameters)
     make_deterministic(seed, params.threads)
-    x = torch.from_numpy(read_values(data).toarray()).to(device)
+    values = read_values(data)
+    check_none_held_out(values.cells[values.training], snakemake.input.split)
+    x = torch.from_numpy(values.dense(values.training)).to(device)
 
     def build_and_train():
         model = family(x.shape[1], hyperparameters).to(device)

@@ -53,11 +53,11 @@ class Workflow:
         (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(overrides))
 
     def snakemake(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
-        """Run Snakemake to its end; standard error is part of stdout."""
+        """Run Snakemake to its end, without the data directory of the tests; standard error is part of stdout."""
         command = [*prefix, sys.executable, "-m", "snakemake", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900, check=False
-        )
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        environment = {name: value for name, value in os.environ.items() if name != "SCLATENT_DATA"}
+        return subprocess.run(command, cwd=self.folder, env=environment, timeout=900, check=False, **streams)
 
     def path(self, name: str) -> Path:
         return self.folder / "results" / name

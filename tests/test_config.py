@@ -3,10 +3,12 @@ import copy
 import pytest
 from pydantic import BaseModel
 
-from sclatent.config import Dataset, load
+from sclatent.config import load
+from sclatent.datasets import Dataset
 from sclatent.errors import UserError
-from sclatent.ingest import READERS
+from sclatent.formats import ROLES
 from sclatent.models import family_names, hyperparameters_class, load_family
+from sclatent.readers import READERS
 from sclatent.reference import documents
 
 
@@ -20,14 +22,20 @@ def changed(raw, path, value):
     return result
 
 
-def test_every_reader_can_be_named():
-    assert set(Dataset.model_fields["reader"].annotation.__args__) == set(READERS)
+def test_every_format_has_a_reader():
+    assert set(Dataset.model_fields["format"].annotation.__args__) == set(ROLES) == set(READERS)
 
 
 def test_quick_start_is_valid_and_complete(raw_config):
     config = load(raw_config)
     assert config.run == ["quickstart"]
     assert config.models["ae"].hyperparameters["linear_first"] is True
+
+
+def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
+    raw_config = changed(raw_config, "datasets.mine", {"title": "x", "files": {"counts": {"path": "a"}}, "labels": "derived"})
+    config = load(raw_config)
+    assert load(config.model_dump(mode="json")) == config
 
 
 @pytest.mark.parametrize(
@@ -49,9 +57,29 @@ def test_quick_start_is_valid_and_complete(raw_config):
         ("studies.quickstart.seeds", [0, 0], ["seeds", "twice"]),
         ("studies.quickstart.seeds", [-1], ["seeds.0", "-1"]),
         ("run", ["quickstat"], ["quickstat", "did you mean 'quickstart'"]),
-        ("datasets.digits.reader", "digit", ["datasets.digits.reader", "'digits'"]),
+        ("datasets.digits.format", "digit", ["datasets.digits.format", "'digits'"]),
         ("datasets.digits.qc", {"min_gene": 1}, ["min_gene", "did you mean 'min_genes'"]),
-        ("datasets.digits.source", {"package": "sklearn"}, ["datasets.digits.source.file", "missing"]),
+        ("datasets.digits.files.counts", {"package": "sklearn"}, ["datasets.digits.files.counts", "path", "name"]),
+        ("datasets.digits.files.counts", {"path": "a", "sha256": "0" * 64}, ["files.counts", "no other key"]),
+        ("datasets.digits.files.counts.sha256", "0", ["datasets.digits.files.counts.sha256", "SHA-256"]),
+        ("datasets.digits.files.counts.urls", ["https://x.org/y"], ["not from both"]),
+        ("datasets.mnist.files.images.urls", ["ftp://x.org/y"], ["datasets.mnist.files.images.urls.0", "ftp://x.org/y"]),
+        ("datasets.mnist.files.images.name", "../images", ["datasets.mnist.files.images.name", "../images"]),
+        ("datasets.digits.files.other", {"path": "a"}, ["takes no files.other", "counts"]),
+        ("datasets.digits.files", {}, ["format digits needs files.counts"]),
+        ("datasets.mine", {"title": "x", "files": {"counts": {"path": "a.xls"}}}, ["datasets.mine.format", "missing"]),
+        ("datasets.mine", {"title": "x", "files": {"counts": {"path": "a.h5ad"}}}, ["columns.cell_type", "labels: derived"]),
+        ("datasets.pbmc3k.columns", {"cell_type": "x"}, ["takes the place of columns.cell_type"]),
+        ("datasets.digits.labels", "derived", ["names its cell types itself"]),
+        ("datasets.kang.control", None, ["columns.condition and control go together"]),
+        ("datasets.kang.holdout", {}, ["datasets.kang.holdout", "share or cells"]),
+        ("datasets.kang.holdout", {"share": 1.5}, ["datasets.kang.holdout.share", "less than 1"]),
+        ("datasets.kang.holdout", {"share": 0.5, "stratfy": []}, ["datasets.kang.holdout.stratfy", "did you mean 'stratify'"]),
+        ("datasets.kang.holdout", {"cells": {"cell_type": ["B"]}, "seed": 1}, ["cells takes no other key"]),
+        ("datasets.kang.layer", "counts", ["layer is for format h5ad"]),
+        ("datasets.kang.blobs", {}, ["blobs is for format blobs"]),
+        ("datasets.kang_figshare.files.counts.name", "kang_6587x9015.h5ad", ["kang_6587x9015.h5ad", "another data set"]),
+        ("data_directories", [], ["data_directories", "at least 1"]),
         ("studies.quickstart.embedding", {"max_iter": 10}, ["studies.quickstart.embedding.max_iter", "10", "250"]),
         ("models.ae.hyperparameters.encoder_hidden", [8, 0], ["encoder_hidden.1", "0"]),
         ("models.beta_vae.hyperparameters.beta", float("inf"), ["hyperparameters.beta", "finite"]),

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from sklearn.datasets import make_blobs
 from sklearn.manifold import trustworthiness
 
-from sclatent.clustering import cluster_seeds, kmeans, louvain, neighbor_graph
+from sclatent.clustering import cluster_seeds, kmeans
 from sclatent.determinism import make_deterministic
+from sclatent.louvain import louvain, neighbor_graph
 from sclatent.metrics import METRICS, hungarian_accuracy, majority_accuracy, score_clusters, score_table
 from sclatent.summary import as_html_page, as_text_table, headline, read_resources, summarize
 from sclatent.tables import read_table, write_table

@@ -6,7 +6,7 @@ import pytest
 
 matplotlib.use("Agg")
 
-from sclatent.figures import METRICS, latent_space, save, score_heatmap
+from sclatent.figures import METRICS, latent_space, quality_control, save, score_heatmap
 from sclatent.metrics import METRICS as SCORED
 
 N = 30
@@ -32,6 +32,20 @@ def summary(models):
 
 def texts(axis):
     return [text.get_text() for text in axis.texts]
+
+
+def test_quality_control_shows_thresholds_and_what_each_step_left():
+    removed = pd.Series([None] * (N - 2) + ["fewer than 2 genes"] * 2)
+    cells = pd.DataFrame({"n_genes": range(N), "total_counts": 1.0 * np.arange(N), "pct_counts_mt": np.nan, "removed": removed})
+    steps = pd.DataFrame({"step": ["nothing", "fewer than 2 genes"], "n_cells": [1030, 1028], "n_genes": [9, 9]})
+    thresholds = {"min_genes": 2, "max_genes": None, "max_percent_mito": None, "min_cells": None}
+    drawing = quality_control("Mine", steps, cells, thresholds)
+    assert len(drawing.axes) == 3  # no mitochondrial genes, no panel for them
+    assert [line.get_xdata()[0] for line in drawing.axes[0].lines] == [2]
+    heights = [sum(bar.get_height() for bar in bars) for bars in drawing.axes[0].containers]
+    assert heights == [N - 2, 2]
+    (table,) = drawing.axes[-1].tables
+    assert table[2, 1].get_text().get_text() == "1,028"
 
 
 def test_every_metric_has_a_column():

@@ -191,7 +191,7 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
         "weights.py",
     }
     assert "models/vae.py" not in names("train.py", "sclatent/models/pca.py")
-    assert names("score.py") == {"matrices.py", "metrics.py", "tables.py"}
+    assert names("score.py") == {"blocks.py", "matrices.py", "metrics.py", "tables.py"}
     assert names("figures.py", "../workflow/notebooks/score_heatmap.ipynb") >= {"figures.py", "notebooks.py", "tables.py"}
 
 
@@ -211,8 +211,17 @@ def test_relative_imports_are_followed(tmp_path, monkeypatch):
 
 def test_values_are_those_of_the_matrix(tmp_path):
     x = sparse.random(6, 4, density=0.5, format="csr", dtype=np.float32, random_state=0)
-    ad.AnnData(x).write_h5ad(tmp_path / "x.h5ad")
-    np.testing.assert_array_equal(read_values(tmp_path / "x.h5ad").toarray(), x.toarray())
+    split = pd.Categorical(["train"] * 4 + ["held_out"] * 2)
+    adata = ad.AnnData(x, obs=pd.DataFrame({"split": split}, index=list("abcdef")))
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    values = read_values(tmp_path / "x.h5ad")
+    np.testing.assert_array_equal(values.dense(), x.toarray())
+    assert list(values.cells[values.training]) == list("abcd")
+    adata.var["mean"], adata.var["std"] = np.arange(4.0), [0.5, 1.0, 0.0, 2.0]
+    adata.uns["max_value"] = 1.5
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    scaled = np.clip((x.toarray() - [0, 1, 2, 3]) / [0.5, 1, 1, 2], -1.5, 1.5)
+    np.testing.assert_allclose(read_values(tmp_path / "x.h5ad").dense(slice(1, 3)), scaled[1:3], rtol=1e-6)
     (tmp_path / "y.h5ad").write_bytes(b"no")
     with pytest.raises(UserError, match="not a whole"):
         read_values(tmp_path / "y.h5ad")

@@ -12,6 +12,7 @@ from sclatent.latents import encode
 from sclatent.likelihoods import squared_error
 from sclatent.models import family_names, hyperparameters_class, load_family
 from sclatent.training import or_reason, train
+from sclatent.values import Values
 
 N, G = 60, 20
 
@@ -171,12 +172,17 @@ def test_what_is_not_the_model_s_fault_fails_the_job(error):
         or_reason(step)
 
 
+def unscaled(x):
+    """Values of cells as a file without scaling holds them."""
+    return Values(sparse.csr_matrix(x), np.arange(len(x)), np.ones(len(x), dtype=bool), None, None, np.inf)
+
+
 def test_a_model_that_maps_all_cells_to_one_point_has_failed(x):
     model = build("ae")
     with torch.no_grad():
         model.encoder[-1].weight.zero_()
     with pytest.raises(TrainingError, match="collapsed"):
-        encode(model, sparse.csr_matrix(x.numpy()))
+        encode(model, unscaled(x.numpy()))
 
 
 def test_encoding_says_when_a_latent_is_not_finite(x):
@@ -184,4 +190,4 @@ def test_encoding_says_when_a_latent_is_not_finite(x):
     with torch.no_grad():
         model.encoder[-1].bias.fill_(torch.inf)
     with pytest.raises(TrainingError, match="the mean latent of 60 cells is not finite"):
-        encode(model, sparse.csr_matrix(x.numpy()))
+        encode(model, unscaled(x.numpy()))

@@ -11,8 +11,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from conftest import PROJECT, Workflow
+from scipy import sparse
+from scipy.io import mmwrite
 
 from sclatent.matrices import read_matrix
 from sclatent.seeds import arrays_of
@@ -123,7 +126,7 @@ def test_every_output_records_where_it_comes_from(finished):
     records = {}
     for path in finished.path("").rglob("*"):
         name = str(path.relative_to(finished.path("")))
-        if name.startswith(("logs/", "benchmarks/")) or path.is_dir():
+        if name.startswith(("logs/", "benchmarks/", "files/")) or path.is_dir():
             continue
         if path.suffix == ".h5ad":
             records[name] = json.loads(read_matrix(path).uns["provenance"])
@@ -144,7 +147,7 @@ def test_every_output_records_where_it_comes_from(finished):
 
 
 def test_figures_are_drawn_and_their_notebooks_kept(finished):
-    for figure in ("latent_space/pbmc68k_reduced", "score_heatmap/all"):
+    for figure in ("quality_control/pbmc68k_reduced", "latent_space/pbmc68k_reduced", "score_heatmap/all"):
         ET.parse(finished.path(f"studies/small/figures/{figure}.svg"))
         notebook = nbformat.read(finished.path(f"studies/small/figures/{figure}.ipynb"), 4)
         assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
@@ -161,7 +164,8 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
     assert planned(finished) == set()
     figures = finished.folder / "scripts" / "sclatent" / "figures.py"
     figures.write_text(figures.read_text() + "\n# changed\n")
-    assert planned(finished) == {"Drawing latent_space of pbmc68k_reduced", "Drawing score_heatmap of all", "Building the report"}
+    drawings = {f"Drawing {figure} of pbmc68k_reduced" for figure in ("quality_control", "latent_space")}
+    assert planned(finished) == {*drawings, "Drawing score_heatmap of all", "Building the report"}
     jobs = planned(finished, "--config", "studies={small: {clustering: {n_init: 4}}}")
     assert {"Clustering pbmc68k_reduced in the latents of pca", "Scoring pbmc68k_reduced"} <= jobs
     assert not {job for job in jobs if job.startswith(("Training", "Encoding", "Drawing t-SNE", "Drawing UMAP"))}
@@ -188,6 +192,75 @@ def test_a_script_runs_alone_to_the_same_bytes(finished):
         assert alone.returncode == 1
         assert words in alone.stderr
         assert "Traceback" not in alone.stderr
+
+
+OWN = """
+run: [mine]
+data_directories: [elsewhere]
+datasets:
+  mine:
+    title: Mine
+    files:
+      counts: {path: matrix}
+      annotation: {path: cells.csv}
+    columns: {cell_type: kind, condition: stim, batch: donor}
+    control: no treatment
+    qc: {min_genes: 5, min_cells: 2}
+    n_top_genes: 30
+    scale: {max_value: 10}
+    holdout: {cells: {cell_type: [T/α cell], condition: [IFN β]}}
+    balance: {by: louvain, n: 40}
+    clusters: {n_pcs: 5, n_neighbors: 10}
+studies:
+  mine: {title: Mine, datasets: [mine], models: [pca], seeds: [0], embedding: {max_iter: 250, perplexity: 20}}
+"""
+
+
+def write_own_data(folder: Path) -> None:
+    """Write a 10x matrix folder of 160 cells and 60 genes, and a table of labels that no path would bear."""
+    rng = np.random.default_rng(0)
+    kinds, stims = np.tile(["T/α cell", "B cell, naïve"], 80), np.repeat(["no treatment", "IFN β"], 80)
+    rates = 1 + 6 * (rng.random((2, 60)) > 0.6)
+    counts = rng.poisson(rates[(kinds == "T/α cell").astype(int)])
+    barcodes = ["".join(rng.choice(list("ACGT"), 12)) + "-1" for _ in range(160)]
+    (folder / "matrix").mkdir(parents=True)
+    mmwrite(folder / "matrix" / "matrix.mtx", sparse.coo_matrix(counts.T))
+    (folder / "matrix" / "barcodes.tsv").write_text("\n".join(barcodes))
+    (folder / "matrix" / "genes.tsv").write_text("\n".join(f"ENSG{i:011d}\tgene{i}" for i in range(60)))
+    rows = [f'{name},"{kind}",{stim},{i % 3}' for i, (name, kind, stim) in enumerate(zip(barcodes, kinds, stims, strict=True))]
+    (folder / "cells.csv").write_text("\n".join(["barcode,kind,stim,donor", *rows]))
+
+
+def test_your_own_data_go_through_from_a_data_directory(workflow):
+    (workflow.folder / "mine.yaml").write_text(OWN)
+    absent = workflow.snakemake("-n", "--configfile", "mine.yaml")
+    assert absent.returncode == 1
+    (line,) = [line for line in absent.stdout.splitlines() if line.startswith("sclatent: ")]
+    assert line.startswith("sclatent: datasets.mine.files.counts: 'matrix' is not there (looked in: ., elsewhere)")
+    write_own_data(workflow.folder / "elsewhere")
+    targets = ["results/studies/mine/headline.txt", "results/studies/mine/figures/quality_control/mine.svg"]
+    run = workflow.snakemake("--cores", "2", "--configfile", "mine.yaml", "--", *targets)
+    assert run.returncode == 0, run.stdout
+    data = read_matrix(workflow.path("data/mine/preprocessed.h5ad"))
+    assert data.shape == (160, 30)
+    assert set(data.obs["cell_type"]) == {"T/α cell", "B cell, naïve"}
+    held_out = data.obs["split"] == "held_out"
+    assert held_out.equals((data.obs["cell_type"] == "T/α cell") & (data.obs["condition"] == "IFN β"))
+    training = read_matrix(workflow.path("data/mine/training.h5ad"))
+    clusters = read_table(workflow.path("data/mine/clusters.tsv"), "data_clusters")
+    assert set(clusters["cell"]) == set(data.obs_names[~held_out]) >= set(training.obs["drawn"])
+    assert len(training) == 40 * clusters["cluster"].nunique()
+    assert read_table(workflow.path("studies/mine/scores.tsv"), "scores")["value"].notna().all()
+    cells = workflow.folder / "elsewhere" / "cells.csv"
+    cells.write_text(cells.read_text().replace(",0", ",9"))
+    assert "Reading mine" in planned(workflow, "--configfile", "mine.yaml", "--", *targets)
+
+
+def test_bringing_the_same_file_again_makes_nothing_stale(workflow):
+    assert workflow.snakemake("--cores", "1", DATA).returncode == 0
+    again = workflow.snakemake("--cores", "1", "--forcerun", "fetch", "--", "results/files/datasets/data/digits.csv.gz")
+    assert "Fetching datasets/data/digits.csv.gz" in again.stdout
+    assert planned(workflow, DATA) == set()
 
 
 def test_two_runs_give_the_same_bytes(tmp_path_factory):
@@ -235,13 +308,13 @@ def test_a_mistake_in_the_configuration_is_one_line(workflow, override, words):
 
 def test_an_error_in_a_job_is_one_line_and_its_traceback_is_in_the_log(workflow):
     table = workflow.folder / "config" / "datasets.yaml"
-    table.write_text(table.read_text().replace("file: datasets/data/digits.csv.gz", "file: datasets/data/digit.csv"))
-    run = workflow.snakemake("--cores", "1", "results/data/digits/source")
+    table.write_text(table.read_text().replace("name: datasets/data/digits.csv.gz", "name: datasets/data/digit.csv"))
+    run = workflow.snakemake("--cores", "1", "results/files/datasets/data/digit.csv")
     assert run.returncode == 1
     assert "Traceback" not in run.stdout
     assert "fetch: package 'sklearn' ships no file 'datasets/data/digit.csv'; install the version" in run.stdout
-    assert "Traceback" in workflow.path("logs/fetch/digits.log").read_text()
-    assert not workflow.path("data/digits/source").exists()
+    assert "Traceback" in workflow.path("logs/fetch/datasets/data/digit.csv.log").read_text()
+    assert not workflow.path("files/datasets/data/digit.csv").exists()
 
 
 def test_results_that_cannot_be_written_end_the_run_at_once(workflow):
@@ -283,7 +356,7 @@ def test_a_killed_run_is_taken_up_as_the_message_says(workflow):
     command = [sys.executable, "-m", "snakemake", "--cores", "1", DATA]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     killed = subprocess.Popen(command, cwd=workflow.folder, **quiet)
-    while not workflow.path("data/digits/source").exists() and killed.poll() is None:
+    while not workflow.path("files/datasets/data/digits.csv.gz").exists() and killed.poll() is None:
         time.sleep(0.02)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()

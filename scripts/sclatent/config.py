@@ -5,67 +5,15 @@ workflow read from its files into a `Config`, or raises UserError with one line 
 """
 
 import re
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError
 
+from sclatent.datasets import Dataset, File
 from sclatent.errors import UserError, nearest
 from sclatent.models import hyperparameters_class
-
-# Names become parts of paths and of wildcards.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values cannot change once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Source(Section):
-    """Where the bytes of a data set come from."""
-
-    package: str = Field(description="installed Python package that ships the file")
-    file: str = Field(description="path of the file inside the package")
-    sha256: Sha256 = Field(description="SHA-256 of the file, checked whenever it is fetched")
-
-
-class QualityControl(Section):
-    """Which cells and genes stay; a threshold left out filters nothing. Cells first by min_genes, then genes, then the rest."""
-
-    min_genes: int | None = Field(None, ge=0, description="keep cells with at least this many detected genes")
-    max_genes: int | None = Field(None, ge=1, description="keep cells with fewer detected genes than this")
-    min_cells: int | None = Field(None, ge=0, description="keep genes detected in at least this many cells")
-    max_percent_mito: float | None = Field(
-        None, gt=0, le=100, description="keep cells with a lower share of mitochondrial counts than this, in percent"
-    )
-
-    @model_validator(mode="after")
-    def _some_cell_can_pass(self):
-        if self.min_genes is not None and self.max_genes is not None and self.min_genes >= self.max_genes:
-            raise ValueError(f"min_genes ({self.min_genes}) must be below max_genes ({self.max_genes})")
-        return self
-
-
-class Dataset(Section):
-    """One data set: its source, how to read it, which cells and genes stay, how values are normalised."""
-
-    title: str = Field(description="name shown in figures and tables")
-    source: Source = Field(description="where the file comes from")
-    reader: Literal["pbmc68k_reduced", "digits"] = Field(description="how the file is read into counts and labels")
-    qc: QualityControl = Field(QualityControl(), description="quality control")
-    normalization: Literal["log", "none"] = Field(
-        "log", description="log: counts scaled to target_sum a cell, then log(1 + x); none: values as they are (images)"
-    )
-    target_sum: float = Field(1e4, gt=0, description="total of each cell before the logarithm")
-    n_top_genes: int | None = Field(None, ge=1, description="keep this many highly variable genes; all where left out")
-
-    @model_validator(mode="after")
-    def _variable_genes_need_logarithms(self):
-        if self.n_top_genes is not None and self.normalization != "log":
-            raise ValueError("n_top_genes needs normalization: log, as variable genes are found on logarithms")
-        return self
+from sclatent.schema import Name, Section
 
 
 class Training(Section):
@@ -117,6 +65,9 @@ class Config(Section):
 
     run: list[Name] = Field(min_length=1, description="studies that a plain run makes")
     threads: int = Field(1, ge=1, description="threads of each numerical job; results are bit-identical at equal threads")
+    data_directories: list[str] = Field(
+        ["data"], min_length=1, description="folders where files are looked for; downloads are kept in the first"
+    )
     datasets: dict[Name, Dataset] = Field(description="data sets by name")
     models: dict[Name, Model] = Field(description="models by name")
     studies: dict[Name, Study] = Field(description="studies by name")
@@ -130,6 +81,14 @@ def load(raw: dict) -> Config:
         raise UserError(_one_line(error, Config)) from error
     models = {name: _with_defaults(name, model) for name, model in config.models.items()}
     config = config.model_copy(update={"models": models})
+    published = published_files(config)
+    for name, dataset in config.datasets.items():
+        for role, file in dataset.files.items():
+            if file.name and file != published[file.name]:
+                raise UserError(
+                    f"configuration: datasets.{name}.files.{role} says other things of '{file.name}' than another data set does; "
+                    "make them agree, or give them different names"
+                )
     for name in config.run:
         _check_reference("run", name, config.studies)
     for name, study in config.studies.items():
@@ -142,6 +101,11 @@ def load(raw: dict) -> Config:
         for model in study.models:
             _check_reference(f"studies.{name}.models", model, config.models)
     return config
+
+
+def published_files(config: Config) -> dict[str, File]:
+    """Return the files of all data sets that fetching brings here, by name."""
+    return {file.name: file for dataset in config.datasets.values() for file in dataset.files.values() if file.name}
 
 
 def _with_defaults(name: str, model: Model) -> Model:
@@ -186,6 +150,8 @@ def _field_type(model: type[BaseModel], path: list) -> Any:
             current = current.model_fields[part].annotation
         else:
             current = current.__args__[-1]
+        if isinstance(current, UnionType):  # an optional section
+            current = current.__args__[0]
     return current
 
 

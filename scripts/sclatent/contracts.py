@@ -9,11 +9,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Slot:
-    """A slot of an AnnData file: its path, its form and its meaning. A path that ends in * stands for one slot or more."""
+    """A slot of an AnnData file: its path, form, meaning, and whether it may be missing.
+
+    A path that ends in * stands for one slot or more.
+    """
 
     path: str
-    form: str  # "csr int32", "csr float32", "dense float32", "float64" or "text"
+    form: str  # "csr int32", "csr float32", "dense float32", "float32" (either), "float64", "text" or "text or missing"
     meaning: str
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,18 +29,38 @@ class Column:
     optional: bool = False
 
 
-COUNTS = Slot("layers/counts", "csr int32", "whole, non-negative counts; cells x genes")
+COUNTS = Slot("layers/counts", "csr int32", "whole, non-negative counts, cells x genes; missing where data are no counts", True)
 CELL_TYPE = Slot("obs/cell_type", "text", "label of each cell; read for scores and figures only")
+CONDITION = Slot("obs/condition", "text", "condition of each cell; the control is named in uns['control']", True)
+BATCH = Slot("obs/batch", "text", "batch of each cell", True)
+SPLIT = "train, or held_out: cells that took no part in the choice of genes, in scaling, in balancing and in training"
 PERCENT_MITO = Slot("obs/pct_counts_mt", "float64", "share of mitochondrial counts, percent; NaN where it has no meaning")
 LATENT = "(n_cells, latent_dim); seeds that failed have none and stand in uns['failed'] as a mapping seed -> reason"
 
 MATRICES: dict[str, list[Slot]] = {
-    "counts": [COUNTS, CELL_TYPE, PERCENT_MITO],
+    "counts": [
+        COUNTS,
+        Slot("X", "csr float32", "values that are no counts, in place of layers/counts", True),
+        Slot("obs/cell_type", "text or missing", f"{CELL_TYPE.meaning}; no column where labels are derived", True),
+        Slot("obs/condition", "text or missing", CONDITION.meaning, True),
+        Slot("obs/batch", "text or missing", BATCH.meaning, True),
+        Slot("obs/split", "text", "train or held_out, where the source has a test set", True),
+        PERCENT_MITO,
+    ],
     "preprocessed": [
         Slot("X", "csr float32", "normalised values; with normalization: log, the logarithm of 1 + counts per target_sum"),
         COUNTS,
         CELL_TYPE,
+        CONDITION,
+        BATCH,
+        Slot("obs/split", "text", SPLIT),
         PERCENT_MITO,
+        Slot("var/mean", "float64", "mean of X over training cells, by which models see it centred; with scale only", True),
+        Slot("var/std", "float64", "its standard deviation over them (n - 1), by which it is divided; with scale only", True),
+    ],
+    "training": [
+        Slot("X", "float32", "values that models are trained on, scaled where the data set is; CSR or dense"),
+        Slot("obs/drawn", "text", "name of the cell that the row is"),
     ],
     "latents": [
         Slot("obsm/mean_seed_*", "dense float32", f"posterior mean {LATENT}"),
@@ -73,6 +97,22 @@ CLUSTERING = {
 }
 
 TABLES: dict[str, dict[str, Column]] = {
+    "qc": {
+        "step": Column("text", "what was removed, in the order of removal, at first nothing"),
+        "n_cells": Column("whole", "cells left"),
+        "n_genes": Column("whole", "genes left"),
+    },
+    "qc_cells": {
+        "cell": Column("text", "name of the cell"),
+        "n_genes": Column("whole", "detected genes, before any was removed"),
+        "total_counts": Column("real", "sum of its counts"),
+        "pct_counts_mt": Column("real", "share of mitochondrial counts, percent", optional=True),
+        "removed": Column("text", "why the cell was removed; missing for cells that stay", optional=True),
+    },
+    "data_clusters": {
+        "cell": Column("text", "name of the cell, of the training cells"),
+        "cluster": Column("whole", "number of its Louvain cluster, from 0"),
+    },
     "history": {
         "epoch": Column("whole", "epoch, from 1"),
         "part": Column("text", "part of the loss; loss is what was minimised"),
@@ -120,7 +160,7 @@ TABLES: dict[str, dict[str, Column]] = {
 
 # Files of other kinds, by name.
 OTHERS = {
-    "data/{dataset}/source": "the file of a data set as it was fetched; its SHA-256 is in the data-set table",
+    "files/{file}": "a published file as it was fetched, checked against the data-set table",
     "weights.safetensors": "parameters and buffers of a trained model, float32, by name; none for a failed run",
     "run.json": "status (trained or failed), reason, family, hyperparameters, training, n_vars, provenance",
     "headline.txt, headline.html": "the headline table as text and as a page",
@@ -136,7 +176,9 @@ def as_markdown() -> str:
     lines += [f"| `{name}` | {holds} |" for name, holds in OTHERS.items()] + [""]
     for kind, slots in MATRICES.items():
         lines += [f"### `{kind}` (AnnData, .h5ad)", "", "| slot | form | meaning |", "|---|---|---|"]
-        lines += [f"| `{slot.path}` | {slot.form} | {slot.meaning} |" for slot in slots] + [""]
+        lines += [
+            f"| `{slot.path}` | {slot.form}{', may be missing' if slot.optional else ''} | {slot.meaning} |" for slot in slots
+        ] + [""]
     for kind, columns in TABLES.items():
         lines += [f"### `{kind}` (table, .tsv)", "", "| column | type | meaning |", "|---|---|---|"]
         lines += [

@@ -37,6 +37,53 @@ SCALE = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
 STYLE = {"font.size": 8, "svg.hashsalt": "sclatent", "axes.titlesize": 8}
 
 
+MEASURES = {
+    "n_genes": ("detected genes", ("min_genes", "max_genes")),
+    "total_counts": ("counts", ()),
+    "pct_counts_mt": ("mitochondrial counts (%)", ("max_percent_mito",)),
+}
+FATES = {"kept": "#0072B2", "removed": "#D55E00"}
+
+
+def quality_control(title: str, steps: pd.DataFrame, cells: pd.DataFrame, thresholds: dict[str, float | None]) -> Figure:
+    """Draw the measures of all cells, those removed apart, with the thresholds, and what each step left.
+
+    steps, cells: tables of the kinds "qc" and "qc_cells". thresholds: by name, None where there is none.
+    """
+    removed = cells["removed"].notna()
+    shown = [measure for measure in MEASURES if cells[measure].notna().any()]
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(
+            1, len(shown) + 1, figsize=(2.4 * len(shown) + 3.6, 2.6), layout="constrained", width_ratios=[2] * len(shown) + [3]
+        )
+        for axis, measure in zip(axes, shown, strict=False):
+            name, limits = MEASURES[measure]
+            bins = np.histogram_bin_edges(cells[measure].dropna(), bins=50)
+            for (fate, color), here in zip(FATES.items(), (~removed, removed), strict=True):
+                axis.hist(cells.loc[here, measure], bins, color=color, label=fate, alpha=0.75)
+            for limit in limits:
+                if thresholds[limit] is not None:
+                    axis.axvline(thresholds[limit], color="black", linestyle="--", linewidth=0.8)
+            axis.set(xlabel=f"{name} of a cell", yscale="log", ylabel="cells" if measure == shown[0] else "")
+        axes[0].legend(frameon=False)
+        rows = [[row.step, f"{row.n_cells:,}", f"{row.n_genes:,}"] for row in steps.itertuples()]
+        axes[-1].axis("off")
+        table = axes[-1].table(
+            rows,
+            colLabels=["after removing", "cells", "genes"],
+            colWidths=[0.64, 0.18, 0.18],
+            loc="center",
+            edges="horizontal",
+        )
+        table.auto_set_font_size(False)
+        table.set_fontsize(7)
+        table.scale(1, 1.3)
+        for (_, column), entry in table.get_celld().items():
+            entry.set_text_props(ha="left" if column == 0 else "right")
+        figure.suptitle(title, fontsize=9)
+    return figure
+
+
 def latent_space(
     titles: dict[str, str], maps: dict[str, ad.AnnData], umaps: ad.AnnData, clusters: dict[str, pd.DataFrame]
 ) -> Figure:

@@ -1,65 +1,244 @@
-"""Readers: from the file of a data set to whole counts with labels, one function a format."""
+"""From a data set as its source has it to checked counts with labels under fixed names.
 
-import gzip
-from pathlib import Path
+What would spoil a result in silence is refused with the column, the first offenders and the cure. What is mended (repeated
+names, dense matrices) is said in a warning.
+"""
+
+import logging
+import re
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from anndata.utils import make_index_unique
 from scipy import sparse
 
-from sclatent.errors import UserError
+from sclatent.blocks import is_lazy, map_blocks, row_blocks
+from sclatent.errors import UserError, nearest
+
+logger = logging.getLogger(__name__)
+
+LABELS = ("cell_type", "condition", "batch")
+MISSING = ["", "NA", "NaN", "nan", "None", "null"]  # how tables say that a label is not known
+ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
+BARCODE = re.compile(r"[ACGT]{10,}(-\d+)?$")
+MITOCHONDRIAL = re.compile(r"mt-", re.IGNORECASE)  # MT- in human, mt- in mouse, Mt- in rat
+LARGEST = np.iinfo(np.int32).max
 
 
-def read_pbmc68k_reduced(path: str | Path) -> ad.AnnData:
-    """Rebuild the counts of scanpy's pbmc68k_reduced from its log-normalised values.
+def ingest(
+    source: ad.AnnData,
+    annotation: pd.DataFrame | None,
+    columns: dict[str, str | None],
+    control: str | None,
+    keep: dict[str, list],
+    drop: dict[str, list],
+) -> ad.AnnData:
+    """Return the checked counts of a data set, of the kind "counts".
 
-    The file's raw.X is log(1 + 10,000 counts / n_counts), stored to three decimals or better, so a count v is off by at most
-    5e-4 (v + n_counts / 10,000). Returns cells x genes with layers["counts"] (CSR int32), obs cell_type and pct_counts_mt
-    (percent). Raises UserError where a rebuilt count is farther from a whole number than that.
+    source: what `sclatent.readers.read` returned. annotation: a table with one row a cell, joined by its index. The other
+    arguments are those of `sclatent.datasets.Dataset`. A format that names labels itself (uns["labelled"]) has them under their
+    own names, as it has split and pct_counts_mt; nothing else is taken that no column names. A cell may have no label until
+    quality control is done. Counts go to layers["counts"], CSR int32; data that say that they are no counts (uns["real"]) keep
+    their values in X. obs gets cell_type, condition, batch and split as far as they are known, and pct_counts_mt in percent.
+    Raises UserError for everything that cannot be right.
     """
-    stored = ad.read_h5ad(path)
-    per_count = stored.obs["n_counts"].to_numpy(np.float64) / 1e4
-    values = stored.raw.X.astype(np.float64).expm1().multiply(per_count[:, None]).tocsr()
-    whole = np.rint(values.data)
-    off = np.abs(values.data - whole)
-    bad = off > 5e-4 * (values.data + np.repeat(per_count, np.diff(values.indptr))) + 1e-3
-    if bad.any():
+    _check_shape(source)
+    table = source.obs if annotation is None else _joined(source.obs, annotation)
+    own = source.uns.get("labelled", False)
+    labels = _labels(table, {name: name for name in (*LABELS, "split") if name in table} if own else columns)
+    chosen = _chosen(table, keep, drop)
+    if not chosen.any():
+        raise UserError(f"keep and drop leave none of the {source.n_obs} cells; check their values")
+    labels = labels[chosen].astype("category")
+    for label in LABELS:
+        if label in labels:
+            _check_levels(labels[label], columns.get(label) or label)
+    control = control or source.uns.get("control")
+    if control is not None and control not in labels["condition"].cat.categories:
         raise UserError(
-            f"{path}: {bad.sum()} rebuilt counts are not whole numbers, the first is {values.data[bad][0]:.4f}; "
-            "install the version of scanpy that requirements.lock names"
+            f"control is '{control}', which no cell has as its condition{nearest(control, labels['condition'].cat.categories)}"
         )
-    values.data = whole
-    obs = pd.DataFrame(
-        {"cell_type": stored.obs["bulk_labels"].astype(str), "pct_counts_mt": 100 * stored.obs["percent_mito"]},
-        index=stored.obs_names.astype(str),
-    )
-    return _as_counts(values, obs, stored.raw.var_names)
+    labels.index = _unique(source.obs_names[chosen], "cells")
+    var = pd.DataFrame(index=_unique(_gene_names(source.var, columns.get("gene")), "genes"))
+    values = _sparse(source.X)
+    values = values if chosen.all() else values[chosen]
+    adata = ad.AnnData(obs=labels, var=var)
+    if source.uns.get("real"):
+        adata.X = map_blocks(values, lambda block: block.astype(np.float32), np.float32)
+    else:
+        _check_counts(values, adata, source.uns.get("layers", []))
+        adata.layers["counts"] = map_blocks(values, _as_counts, np.int32)
+    known = own and "pct_counts_mt" in source.obs
+    percent = source.obs["pct_counts_mt"].to_numpy(np.float64)[chosen] if known else percent_mito(values, var.index)
+    adata.obs["pct_counts_mt"] = percent
+    if control is not None:
+        adata.uns["control"] = control
+    return adata
 
 
-def read_digits(path: str | Path) -> ad.AnnData:
-    """Read scikit-learn's digits: 64 pixel intensities from 0 to 16 and the digit in the last column of a gzipped CSV.
-
-    Returns images x pixels with layers["counts"] (CSR int32) and obs cell_type (the digit). Raises UserError for any other table.
-    """
-    with gzip.open(path) as file:
-        table = np.loadtxt(file, delimiter=",")
-    if table.ndim != 2 or table.shape[1] != 65:
-        raise UserError(f"{path} has shape {table.shape}, but digits have 64 pixels and a label; fetch it again")
-    labels = table[:, -1].astype(int).astype(str)
-    names = pd.Index([f"image_{i:04d}" for i in range(len(table))])
-    obs = pd.DataFrame({"cell_type": labels, "pct_counts_mt": np.nan}, index=names)
-    return _as_counts(table[:, :-1], obs, [f"pixel_{row}_{column}" for row in range(8) for column in range(8)])
+def percent_mito(counts, genes: pd.Index) -> np.ndarray:
+    """Return the share of counts (n_obs, n_vars) in mitochondrial genes, percent (n_obs,); NaN without such genes."""
+    mitochondrial = np.array([bool(MITOCHONDRIAL.match(gene)) for gene in genes])
+    if not mitochondrial.any():
+        return np.full(counts.shape[0], np.nan)
+    sums = [(block[:, mitochondrial].sum(axis=1), block.sum(axis=1)) for _, block in row_blocks(counts)]
+    part, total = (np.concatenate([np.asarray(pair[i], np.float64).ravel() for pair in sums]) for i in (0, 1))
+    return 100 * part / np.where(total == 0, 1, total)
 
 
-READERS = {"pbmc68k_reduced": read_pbmc68k_reduced, "digits": read_digits}
+def _check_shape(source: ad.AnnData) -> None:
+    """Refuse data without cells or genes, and genes in the place of cells."""
+    if 0 in source.shape:
+        raise UserError(f"the data hold {source.n_obs} cells and {source.n_vars} genes; give a file that holds both")
+    for names, pattern, what in [(source.obs_names, ENSEMBL, "cells"), (source.var_names, BARCODE, "genes")]:
+        alike = [name for name in names[:1000] if pattern.match(name)]
+        if len(alike) > min(1000, len(names)) / 2:
+            other = "genes" if what == "cells" else "cells"
+            raise UserError(
+                f"the {len(names)} {what} have names of {other} (the first: {', '.join(alike[:3])}), so the matrix is "
+                "transposed; give it with cells in rows"
+            )
 
 
-def _as_counts(values, obs: pd.DataFrame, var_names) -> ad.AnnData:
-    """Return an AnnData without X whose layers["counts"] holds the values as CSR int32."""
-    counts = sparse.csr_matrix(values, dtype=np.int32)
+def _joined(obs: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
+    """Return obs with the columns of an annotation table, joined by the names of the cells."""
+    annotation = annotation.set_index(annotation.index.astype(str))
+    if not annotation.index.is_unique:
+        repeated = annotation.index[annotation.index.duplicated()][0]
+        raise UserError(f"the annotation names the cell '{repeated}' more than once; keep one row a cell")
+    if annotation.empty:
+        raise UserError("the annotation has no rows or no columns; give a table with the cells' names and their labels")
+    if not obs.index.isin(annotation.index).any():
+        raise UserError(
+            f"the annotation names none of the cells: its first is '{annotation.index[0]}', that of the counts "
+            f"'{obs.index[0]}'; its first column must hold the cells' names as the counts have them"
+        )
+    replaced = [column for column in annotation if column in obs]
+    if replaced:
+        logger.warning("column '%s' of the annotation takes the place of the one in obs", replaced[0])
+    return obs.drop(columns=replaced).join(annotation.astype("object"))  # whole numbers stay such where cells have none
+
+
+def _column(table: pd.DataFrame, column: str, where: str) -> pd.Series:
+    if column not in table:
+        raise UserError(f"{where} has no column '{column}'{nearest(column, map(str, table.columns))}")
+    return table[column]
+
+
+def _gene_names(var: pd.DataFrame, column: str | None) -> pd.Index:
+    """Return the names of genes, from a column of var where one is named; a gene without a symbol keeps its own name."""
+    if column is None:
+        return var.index
+    symbols = _column(var, column, "var").astype("object")
+    unnamed = symbols.isna() | symbols.isin(MISSING)
+    if unnamed.any():
+        logger.warning("%d genes have no %s (the first: %s) and keep their names", unnamed.sum(), column, var.index[unnamed][0])
+    return pd.Index(symbols.mask(unnamed, var.index.to_series()))
+
+
+def _labels(table: pd.DataFrame, columns: dict[str, str | None]) -> pd.DataFrame:
+    """Return the labels of all cells under their fixed names, as text; missing ones are NaN."""
+    named = {label: column for label, column in columns.items() if column is not None and label != "gene"}
+    texts = {label: _column(table, column, "obs").astype("object") for label, column in named.items()}
+    frame = pd.DataFrame(texts, index=table.index).map(str, na_action="ignore")
+    return frame.mask(frame.isin(MISSING))
+
+
+def _chosen(table: pd.DataFrame, keep: dict[str, list], drop: dict[str, list]) -> np.ndarray:
+    """Return which cells have the values to keep and none of those to drop; all values are compared as text."""
+    chosen = np.ones(len(table), dtype=bool)
+    for what, choices in (("keep", keep), ("drop", drop)):
+        for column, values in choices.items():
+            held = _column(table, column, "obs").astype(str)
+            absent = [str(value) for value in values if str(value) not in set(held)]
+            if absent:
+                raise UserError(f"{what}: no cell has '{absent[0]}' in column '{column}'{nearest(absent[0], set(held))}")
+            fits = held.isin([str(value) for value in values]).to_numpy()
+            chosen &= fits if what == "keep" else ~fits
+    return chosen
+
+
+def _check_levels(labels: pd.Series, column: str) -> None:
+    """Refuse a condition with one level, and a level with one cell."""
+    sizes = labels.value_counts()
+    if sizes.empty:
+        raise UserError(f"no cell has a value in column '{column}', the {labels.name}; name another column")
+    if labels.name == "condition" and len(sizes) == 1:
+        raise UserError(f"all cells have the condition '{sizes.index[0]}' in column '{column}'; leave columns.condition out")
+    alone = list(sizes.index[sizes == 1])
+    if alone:
+        raise UserError(
+            f"one cell alone has the {labels.name} '{alone[0]}' (cell {labels.index[labels == alone[0]][0]}), too few to score; "
+            f"leave it out with drop: {{{column}: [{', '.join(alone[:5])}]}}"
+        )
+
+
+def _unique(names: pd.Index, what: str) -> pd.Index:
+    """Return names as unique text, and say which were not."""
+    names = names.astype(str)
+    if not names.is_unique:
+        repeated = names[names.duplicated()]
+        logger.warning(
+            "%d %s have the name of another (the first: %s); -1, -2, ... is appended to theirs",
+            len(repeated),
+            what,
+            ", ".join(repeated.unique()[:3]),
+        )
+        names = make_index_unique(names)
+    return names.rename(None)
+
+
+def _sparse(values):
+    """Return a matrix as CSR, or as it is where it is lazy."""
+    if not sparse.issparse(values._meta if is_lazy(values) else values):
+        logger.warning("the matrix is dense; it is stored as a sparse one")
+    return values if is_lazy(values) else sparse.csr_matrix(values)
+
+
+def _summed(block) -> sparse.csr_matrix:
+    """Return values as CSR float64, which holds every sum of counts, with one value for each place."""
+    values = sparse.csr_matrix(block, dtype=np.float64, copy=True)
+    values.sum_duplicates()
+    return values
+
+
+def _as_counts(block) -> sparse.csr_matrix:
+    """Return whole values as sorted CSR int32 without stored zeros."""
+    counts = _summed(block)
     counts.eliminate_zeros()
-    counts.sort_indices()
-    obs = obs.assign(cell_type=obs["cell_type"].astype("category"), pct_counts_mt=obs["pct_counts_mt"].astype(np.float64))
-    obs.index.name = None
-    return ad.AnnData(None, obs=obs, var=pd.DataFrame(index=pd.Index(var_names, dtype=str, name=None)), layers={"counts": counts})
+    return counts.astype(np.int32)
+
+
+def _check_counts(values, adata: ad.AnnData, layers: list[str]) -> None:
+    """Refuse values (n_obs, n_vars) that are not whole, non-negative, finite, and somewhere above zero."""
+    found_any = False
+    for rows, block in row_blocks(values):
+        block = _summed(block)
+        data = block.data
+        found_any |= bool(data.any())
+        for fault, bad in {
+            "is not finite": ~np.isfinite(data),
+            "is negative": data < 0,
+            "is not a whole number": data != np.rint(data),
+            "is larger than a count can be": data > LARGEST,
+        }.items():
+            if bad.any():
+                at = np.flatnonzero(bad)[0]
+                row = np.searchsorted(block.indptr, at, side="right") - 1
+                cell, gene = adata.obs_names[rows][row], adata.var_names[block.indices[at]]
+                raise UserError(f"the count of gene {gene} in cell {cell} {fault}: {data[at]:g}; {_cure(block, layers)}")
+    if not found_any:
+        raise UserError(f"all counts are zero; {_cure(None, layers)}")
+
+
+def _cure(block: sparse.csr_matrix | None, layers: list[str]) -> str:
+    """Say what values that are no counts look like, and where the counts may be."""
+    guess = ""
+    if block is not None and np.isfinite(block.data).all() and (block.data >= 0).all() and block.data.max() < 20:
+        totals = np.asarray(block.expm1().sum(axis=1)).ravel()
+        totals = totals[totals > 0]
+        even = np.median(np.abs(totals - np.median(totals))) < 0.01 * np.median(totals)
+        guess = f"the values look log-normalised{f' to {np.median(totals):.0f} a cell' if even else ''}; "
+    where = f" (this file has: {', '.join(layers)})" if layers else ""
+    return f"{guess}give raw counts, for an .h5ad by naming their layer{where}"

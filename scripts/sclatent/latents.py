@@ -2,21 +2,22 @@
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from sclatent.errors import TrainingError
 from sclatent.models.base import LatentModel
+from sclatent.values import Values
 
 BATCH = 4096
 
 
 @torch.no_grad()
-def encode(model: LatentModel, x: sparse.csr_matrix) -> dict[str, np.ndarray]:
-    """Return the latents of cells x (N, G): {"mean": (N, L)} and, for stochastic models, {"sample": (N, L)}, float32.
+def encode(model: LatentModel, values: Values) -> dict[str, np.ndarray]:
+    """Return the latents of all N cells: {"mean": (N, L)} and, for stochastic models, {"sample": (N, L)}, float32.
 
     Raises TrainingError where a latent is not finite, or the mean is the same for every cell.
     """
-    batches = [model.encode(torch.from_numpy(x[i : i + BATCH].toarray()).to(model.device)) for i in range(0, x.shape[0], BATCH)]
+    starts = range(0, len(values.cells), BATCH)
+    batches = [model.encode(torch.from_numpy(values.dense(slice(i, i + BATCH))).to(model.device)) for i in starts]
     latents = {"mean": torch.cat([batch.mean for batch in batches]).cpu().numpy()}
     if model.stochastic:
         latents["sample"] = torch.cat([batch.sample for batch in batches]).cpu().numpy()

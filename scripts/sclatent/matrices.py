@@ -1,14 +1,18 @@
 """AnnData files with a written contract and their provenance in `uns`."""
 
 import fnmatch
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from sclatent.atomic import replacing
+from sclatent.blocks import h5_matrix, is_lazy, row_blocks
 from sclatent.contracts import MATRICES, Slot
 from sclatent.errors import UserError
 from sclatent.provenance import as_text
@@ -28,8 +32,35 @@ def write_matrix(adata: ad.AnnData, path: str | Path, kind: str, provenance: dic
 
 def read_matrix(path: str | Path) -> ad.AnnData:
     """Read an AnnData file. Raises UserError where it is missing or cannot be read."""
-    try:
+    with _whole(path):
         return ad.read_h5ad(path)
+
+
+def read_large_matrix(path: str | Path) -> ad.AnnData:
+    """Read an AnnData file of the kind "counts", with lazy matrices where they are large; errors as in `read_matrix`."""
+    with _whole(path), h5py.File(path) as file:
+        adata = ad.AnnData(obs=ad.io.read_elem(file["obs"]), var=ad.io.read_elem(file["var"]), uns=ad.io.read_elem(file["uns"]))
+        places = ["X"] * ("X" in file) + [f"layers/{name}" for name in file["layers"]]
+        for place in places:
+            values = h5_matrix(path, place)
+            if place == "X":
+                adata.X = values
+            else:
+                adata.layers[place.removeprefix("layers/")] = values
+    return adata
+
+
+def read_obs(path: str | Path) -> pd.DataFrame:
+    """Read the table of cells of an AnnData file and nothing else; errors as in `read_matrix`."""
+    with _whole(path), h5py.File(path) as file:
+        return ad.io.read_elem(file["obs"])
+
+
+@contextmanager
+def _whole(path: str | Path) -> Iterator[None]:
+    """Turn errors of reading a file into a UserError with its cure."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist; make it first: snakemake {path}") from error
     except (OSError, KeyError) as error:
@@ -38,29 +69,36 @@ def read_matrix(path: str | Path) -> ad.AnnData:
 
 def _check(adata: ad.AnnData, kind: str, slot: Slot) -> None:
     where, _, pattern = slot.path.partition("/")
-    holder = {"X": adata.X} if where == "X" else getattr(adata, where)
-    names = fnmatch.filter(holder.keys(), pattern or "X")
-    if not names and "*" not in slot.path:
+    holder = {"": adata.X} if where == "X" and adata.X is not None else {} if where == "X" else getattr(adata, where)
+    names = fnmatch.filter(holder.keys(), pattern)
+    if not names and "*" not in slot.path and not slot.optional:
         raise ValueError(f"{kind}: {slot.path} is missing")
     for name in names:
-        _check_form(holder[name], f"{kind}: {where}/{name}", slot)
+        _check_form(holder[name], f"{kind}: {where}/{name}".rstrip("/"), slot)
 
 
 def _check_form(values, where: str, slot: Slot) -> None:
     layout, _, dtype = slot.form.rpartition(" ")
-    if dtype == "text":
-        fits = isinstance(values.dtype, pd.CategoricalDtype) and not values.isna().any()
+    if slot.form in ("text", "text or missing"):
+        fits = isinstance(values.dtype, pd.CategoricalDtype) and (slot.form != "text" or not values.isna().any())
     else:
         fits = values.dtype == dtype
         if layout == "csr":
-            fits = fits and sparse.issparse(values) and values.format == "csr"
+            kind = values._meta if is_lazy(values) else values
+            fits = fits and sparse.issparse(kind) and kind.format == "csr"
         if layout == "dense":
             fits = fits and isinstance(values, np.ndarray)
     if not fits:
         raise ValueError(f"{where} is not {slot.form}")
-    if layout:
-        stored = values.data if layout == "csr" else values
-        if not np.isfinite(stored).all():
-            raise ValueError(f"{where} holds values that are not finite")
-        if slot.path == "layers/counts" and (stored < 0).any():
-            raise ValueError(f"{where} holds negative counts")
+    if layout == "csr":
+        for _, block in row_blocks(values):
+            _check_values(block.data, where, slot)
+    elif layout == "dense":
+        _check_values(values, where, slot)
+
+
+def _check_values(values: np.ndarray, where: str, slot: Slot) -> None:
+    if not np.isfinite(values).all():
+        raise ValueError(f"{where} holds values that are not finite")
+    if slot.path == "layers/counts" and (values < 0).any():
+        raise ValueError(f"{where} holds negative counts")

@@ -1,8 +1,10 @@
-"""Checks of the working directory before anything runs."""
+"""Checks of the working directory and of your own files before anything runs."""
 
 import os
 from pathlib import Path
 
+from sclatent.config import Config
+from sclatent.directories import data_directories, own_files
 from sclatent.errors import UserError
 
 # Snakemake's options that look at a workflow or mend its state; they run no job and take no lock.
@@ -21,8 +23,20 @@ INSPECTING = (
 
 
 def runs_jobs(arguments: list[str]) -> bool:
-    """Return whether a call of Snakemake with these arguments is about to run jobs, a dry run apart."""
+    """Return whether a call of Snakemake with these arguments is about to run or, in a dry run, to plan jobs."""
     return not any(argument.startswith(INSPECTING) for argument in arguments)
+
+
+def check_own_files(config: Config) -> None:
+    """Raise UserError where a file that a study of the run names by its path is not there."""
+    names = {dataset for study in config.run for dataset in config.studies[study].datasets}
+    for name in sorted(names):
+        for role, file in config.datasets[name].files.items():
+            if file.path is not None:
+                try:
+                    own_files(file.path, data_directories(config.data_directories))
+                except UserError as error:
+                    raise UserError(f"datasets.{name}.files.{role}: {error}") from error
 
 
 def check_writable(results: str | Path) -> None:

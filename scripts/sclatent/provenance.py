@@ -14,8 +14,10 @@ from sclatent import __version__
 # Import name and distribution name of the packages whose version can change a result.
 PACKAGES = {
     "anndata": "anndata",
+    "dask": "dask",
     "h5py": "h5py",
     "igraph": "igraph",
+    "loompy": "loompy",
     "matplotlib": "matplotlib",
     "numba": "numba",
     "numpy": "numpy",
@@ -26,6 +28,7 @@ PACKAGES = {
     "scanpy": "scanpy",
     "scipy": "scipy",
     "sklearn": "scikit-learn",
+    "skmisc": "scikit-misc",
     "torch": "torch",
     "umap": "umap-learn",
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sclatent import config, contracts
+from sclatent import config, contracts, datasets
 from sclatent.models import family_names, hyperparameters_class
 
 CONFIGURATION = """# Configuration
@@ -70,9 +70,15 @@ def configuration_tables() -> str:
     """Return the reference of every key as Markdown tables: key, type, default, meaning."""
     sections = [
         ("Top level", config.Config),
-        ("`datasets.<name>`", config.Dataset),
-        ("`datasets.<name>.source`", config.Source),
-        ("`datasets.<name>.qc`", config.QualityControl),
+        ("`datasets.<name>`", datasets.Dataset),
+        ("`datasets.<name>.files.<role>`", datasets.File),
+        ("`datasets.<name>.columns`", datasets.Columns),
+        ("`datasets.<name>.qc`", datasets.QualityControl),
+        ("`datasets.<name>.scale`", datasets.Scale),
+        ("`datasets.<name>.holdout`", datasets.Holdout),
+        ("`datasets.<name>.balance`", datasets.Balance),
+        ("`datasets.<name>.clusters`", datasets.Clusters),
+        ("`datasets.<name>.blobs`", datasets.Blobs),
         ("`models.<name>`", config.Model),
         ("`models.<name>.training`", config.Training),
         *((f"`models.<name>.hyperparameters` of family `{name}`", hyperparameters_class(name)) for name in family_names()),

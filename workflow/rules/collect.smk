@@ -59,8 +59,8 @@ rule collect:
             for model in CONFIG.studies[wildcards.study].models
         ],
         title=lambda wildcards: CONFIG.studies[wildcards.study].title,
-        datasets=lambda wildcards: titles(CONFIG.datasets, CONFIG.studies[wildcards.study].datasets),
-        models=lambda wildcards: titles(CONFIG.models, CONFIG.studies[wildcards.study].models),
+        datasets=lambda wildcards: titles_of_datasets(wildcards.study),
+        models=lambda wildcards: titles_of_models(wildcards.study),
     message:
         "Collecting the scores of {wildcards.study}"
     script:

@@ -3,6 +3,7 @@
 # Promises: a mistake of the user ends the run here, in one line with its cure and exit code 1.
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -11,17 +12,22 @@ BASE = Path(workflow.basedir)
 STARTED = time.time()
 sys.path.insert(0, str(BASE / "scripts"))
 
-from sclatent.config import load
+from sclatent.config import load, published_files
 from sclatent.dependencies import code_of
+from sclatent.directories import data_directories, own_files
 from sclatent.errors import UserError
 from sclatent.models import family_file
-from sclatent.preflight import check_unlocked, check_writable, runs_jobs
+from sclatent.preflight import check_own_files, check_unlocked, check_writable, runs_jobs
 
 try:
     CONFIG = load(config)
-    if workflow.is_main_process and not workflow.output_settings.dryrun and runs_jobs(sys.argv):
-        check_writable("results")
-        check_unlocked(".snakemake")
+    PUBLISHED = published_files(CONFIG)
+    config["data_directories"] = CONFIG.data_directories  # where jobs look for it
+    if workflow.is_main_process and runs_jobs(sys.argv):
+        check_own_files(CONFIG)
+        if not workflow.output_settings.dryrun:
+            check_writable("results")
+            check_unlocked(".snakemake")
 except UserError as error:
     sys.exit(f"sclatent: {error}")
 
@@ -31,6 +37,7 @@ wildcard_constraints:
     dataset="|".join(CONFIG.datasets),
     model="|".join(CONFIG.models),
     seed=r"\d+",
+    file="|".join(map(re.escape, PUBLISHED)),
     figure=r"[a-z_]+",
     subject="|".join(["all", *CONFIG.datasets]),
 
@@ -46,6 +53,36 @@ def code_with_family(script):
     return lambda wildcards: code(script, family_file(CONFIG.models[wildcards.model].family))
 
 
+def source_files(wildcards):
+    """Input function: the files of a data set by role, your own where they lie and published ones where fetch brings them."""
+    directories = data_directories(CONFIG.data_directories)
+    return {
+        role: own_files(file.path, directories) if file.path is not None else [f"results/files/{file.name}"]
+        for role, file in CONFIG.datasets[wildcards.dataset].files.items()
+    }
+
+
+def reader_options(wildcards):
+    """What the reader of a data set takes beside its files."""
+    dataset = CONFIG.datasets[wildcards.dataset]
+    if dataset.format == "h5ad":
+        return {"layer": dataset.layer}
+    return {} if dataset.blobs is None else dataset.blobs.model_dump()
+
+
+def clusters_of(wildcards):
+    """The settings by which a data set is clustered; genes are chosen where values are logarithms of counts."""
+    dataset = CONFIG.datasets[wildcards.dataset]
+    settings = dataset.clusters.model_dump()
+    return settings if dataset.normalization == "log" else {**settings, "n_top_genes": None}
+
+
+def training_data(wildcards):
+    """Input function: the file that models of a data set are trained on."""
+    name = "preprocessed" if CONFIG.datasets[wildcards.dataset].balance is None else "training"
+    return f"results/data/{wildcards.dataset}/{name}.h5ad"
+
+
 def over_study(*patterns):
     """Input function: patterns over the data sets, models and seeds of a study, as far as no wildcard of the rule fixes them."""
 
@@ -57,17 +94,29 @@ def over_study(*patterns):
     return paths
 
 
-def titles(things, names):
-    """What to call some of the named things, by name."""
-    return {name: things[name].title for name in names}
+def titles_of_models(study):
+    """What to call the models of a study, by name."""
+    return {name: CONFIG.models[name].title for name in CONFIG.studies[study].models}
 
 
-FIGURES = {"latent_space": "Latent spaces", "score_heatmap": "Scores"}
+def titles_of_datasets(study):
+    """What to call the data sets of a study, by name; those whose labels are no annotation say so."""
+    datasets = {name: CONFIG.datasets[name] for name in CONFIG.studies[study].datasets}
+    return {
+        name: f"{dataset.title} (derived labels)" if dataset.labels == "derived" else dataset.title
+        for name, dataset in datasets.items()
+    }
+
+
+FIGURES = {"quality_control": "Quality control", "latent_space": "Latent spaces", "score_heatmap": "Scores"}
 
 
 def figures_of(study):
     """Every figure of a study."""
-    subjects = [("latent_space", dataset) for dataset in CONFIG.studies[study].datasets] + [("score_heatmap", "all")]
+    datasets = CONFIG.studies[study].datasets
+    filtered = [dataset for dataset in datasets if any(CONFIG.datasets[dataset].qc.model_dump().values())]
+    subjects = [("quality_control", dataset) for dataset in filtered]
+    subjects += [("latent_space", dataset) for dataset in datasets] + [("score_heatmap", "all")]
     return [f"results/studies/{study}/figures/{figure}/{subject}.svg" for figure, subject in subjects]
 
 
@@ -76,6 +125,9 @@ def data_of_figure(wildcards):
     folder = f"results/studies/{wildcards.study}"
     if wildcards.figure == "score_heatmap":
         return {"summary": f"{folder}/summary.tsv"}
+    if wildcards.figure == "quality_control":
+        data = f"results/data/{wildcards.subject}"
+        return {"steps": f"{data}/qc.tsv", "cells": f"{data}/qc_cells.tsv"}
     models = CONFIG.studies[wildcards.study].models
     return {
         "umap": f"{folder}/{wildcards.subject}/umap.h5ad",
@@ -87,11 +139,14 @@ def data_of_figure(wildcards):
 def parameters_of_figure(wildcards, input):
     """The parameters of a figure's notebook: its files and the names to show."""
     study = CONFIG.studies[wildcards.study]
-    models = titles(CONFIG.models, study.models)
+    models, datasets = titles_of_models(wildcards.study), titles_of_datasets(wildcards.study)
     if wildcards.figure == "score_heatmap":
-        return {"summary": input.summary, "datasets": titles(CONFIG.datasets, study.datasets), "models": models}
+        return {"summary": input.summary, "datasets": datasets, "models": models}
+    if wildcards.figure == "quality_control":
+        thresholds = CONFIG.datasets[wildcards.subject].qc.model_dump()
+        return {"title": datasets[wildcards.subject], "steps": input.steps, "cells": input.cells, "thresholds": thresholds}
     return {
-        "title": CONFIG.datasets[wildcards.subject].title,
+        "title": datasets[wildcards.subject],
         "models": models,
         "umap": input.umap,
         "tsne": dict(zip(study.models, input.tsne)),

@@ -1,27 +1,26 @@
-# Needs:    the data-set table.
-# Makes:    results/data/{dataset}/source, the file of a data set.
-# Promises: the file is whole and has the SHA-256 that the table names.
+# Needs:    the data-set table; the data directories, or the network.
+# Makes:    results/files/{file}, a published file of a data set.
+# Promises: the file is whole and is the one that the table describes by size and checksum; a download is kept in the first data
+#           directory. As its content is pinned, no change in the code of the project makes it stale.
 
 
 rule fetch:
-    input:
-        code=code("fetch"),
     output:
-        "results/data/{dataset}/source",
+        "results/files/{file}",
     log:
-        "results/logs/fetch/{dataset}.log",
+        "results/logs/fetch/{file}.log",
     benchmark:
-        "results/benchmarks/fetch/{dataset}.tsv"
+        "results/benchmarks/fetch/{file}.tsv"
     localrule: True
     conda:
         "../../envs/data.yaml"
     threads: 1
     resources:
         mem_mb=500,
-        runtime=10,
+        runtime=60,
     params:
-        source=lambda wildcards: CONFIG.datasets[wildcards.dataset].source.model_dump(),
+        file=lambda wildcards: PUBLISHED[wildcards.file].model_dump(exclude={"path"}),
     message:
-        "Fetching {wildcards.dataset}"
+        "Fetching {wildcards.file}"
     script:
         "../../scripts/fetch.py"

@@ -1,11 +1,11 @@
-# Needs:    results/data/{dataset}/source
+# Needs:    the files of a data set: your own, or those in results/files.
 # Makes:    results/data/{dataset}/counts.h5ad, of the kind "counts": whole counts of all cells and genes, with labels.
-# Promises: counts are whole and non-negative, every cell has a label; a file that cannot give that stops here.
+# Promises: counts are whole and non-negative, names are unique, labels are those of the columns named; a file that cannot give that stops here.
 
 
 rule ingest:
     input:
-        source="results/data/{dataset}/source",
+        unpack(source_files),
         code=code("ingest"),
     output:
         "results/data/{dataset}/counts.h5ad",
@@ -17,10 +17,13 @@ rule ingest:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=4000,
+        runtime=60,
     params:
-        reader=lambda wildcards: CONFIG.datasets[wildcards.dataset].reader,
+        format=lambda wildcards: CONFIG.datasets[wildcards.dataset].format,
+        roles=lambda wildcards: list(CONFIG.datasets[wildcards.dataset].files),
+        options=reader_options,
+        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(include={"columns", "control", "keep", "drop"}),
     message:
         "Reading {wildcards.dataset}"
     script:

@@ -1,6 +1,10 @@
 # Needs:    results/data/{dataset}/counts.h5ad
-# Makes:    results/data/{dataset}/preprocessed.h5ad, of the kind "preprocessed": cells and genes that passed, normalised.
-# Promises: filters and normalisation as configured for the data set; no label takes part.
+# Makes:    results/data/{dataset}/: preprocessed.h5ad, cells and genes that passed, normalised, with their split; qc.tsv, what each
+#           step of quality control left; qc_cells.tsv, the measures of each cell and why it was removed.
+#           clusters.tsv, Louvain clusters of the training cells, and training.h5ad, training cells in balanced groups: where a
+#           data set asks for them.
+# Promises: filters and normalisation as configured for the data set. Cells held out take no part in the choice of genes, in scaling,
+#           in clusters.tsv nor in training.h5ad, or the job fails. No label takes part, but where balance names one.
 
 
 rule preprocess:
@@ -8,22 +12,81 @@ rule preprocess:
         counts="results/data/{dataset}/counts.h5ad",
         code=code("preprocess"),
     output:
-        "results/data/{dataset}/preprocessed.h5ad",
+        data="results/data/{dataset}/preprocessed.h5ad",
+        qc="results/data/{dataset}/qc.tsv",
+        cells="results/data/{dataset}/qc_cells.tsv",
     log:
         "results/logs/preprocess/{dataset}.log",
     benchmark:
         "results/benchmarks/preprocess/{dataset}.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 1
+    threads: CONFIG.threads
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=4000,
+        runtime=60,
     params:
         settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(
-            include={"qc", "normalization", "target_sum", "n_top_genes"}
+            include={"qc", "normalization", "target_sum", "n_top_genes", "flavor", "scale", "holdout", "drop_unlabelled"}
         ),
+        clusters=lambda wildcards: clusters_of(wildcards) if CONFIG.datasets[wildcards.dataset].labels == "derived" else None,
+        threads=CONFIG.threads,
     message:
         "Preprocessing {wildcards.dataset}"
     script:
         "../../scripts/preprocess.py"
+
+
+rule cluster_data:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        code=code("cluster_data"),
+    output:
+        "results/data/{dataset}/clusters.tsv",
+    log:
+        "results/logs/cluster_data/{dataset}.log",
+    benchmark:
+        "results/benchmarks/cluster_data/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        clusters=clusters_of,
+        threads=CONFIG.threads,
+    message:
+        "Clustering {wildcards.dataset}"
+    script:
+        "../../scripts/cluster_data.py"
+
+
+rule balance:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        clusters=lambda wildcards: (
+            [f"results/data/{wildcards.dataset}/clusters.tsv"]
+            if CONFIG.datasets[wildcards.dataset].balance.by == "louvain"
+            else []
+        ),
+        code=code("balance"),
+    output:
+        "results/data/{dataset}/training.h5ad",
+    log:
+        "results/logs/balance/{dataset}.log",
+    benchmark:
+        "results/benchmarks/balance/{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        by=lambda wildcards: CONFIG.datasets[wildcards.dataset].balance.by,
+        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].balance.model_dump(exclude={"by"}),
+    message:
+        "Balancing {wildcards.dataset}"
+    script:
+        "../../scripts/balance.py"

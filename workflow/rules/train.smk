@@ -1,12 +1,15 @@
-# Needs:    results/data/{dataset}/preprocessed.h5ad, of which it reads X alone.
+# Needs:    results/data/{dataset}/preprocessed.h5ad, or training.h5ad where the data set is balanced, of which it reads values and
+#           splits alone.
 # Makes:    results/runs/{dataset}/{model}/{seed}/: weights (safetensors), run.json (what rebuilds the model), history.
 # Promises: one job a data set, model and seed; the same seed and threads give the same bytes. A model that fails is a run
-#           whose run.json has the status "failed" and the reason, so that all other jobs go on.
+#           whose run.json has the status "failed" and the reason, so that all other jobs go on. A cell held out that
+#           reaches training fails the job.
 
 
 rule train:
     input:
-        data="results/data/{dataset}/preprocessed.h5ad",
+        data=training_data,
+        split="results/data/{dataset}/preprocessed.h5ad",
         code=code_with_family("train"),
     output:
         weights="results/runs/{dataset}/{model}/{seed}/weights.safetensors",

@@ -1,0 +1,23 @@
+"""Cluster the training cells of a data set by Louvain."""
+
+import pandas as pd
+
+from _job import provenance, run
+from sclatent.data_clusters import data_clusters
+from sclatent.determinism import make_deterministic
+from sclatent.matrices import read_matrix
+from sclatent.preprocess import in_training
+from sclatent.tables import write_table
+
+
+def main(snakemake):
+    data, params = snakemake.input.data, snakemake.params
+    make_deterministic(0, params.threads)
+    adata = read_matrix(data)
+    adata = adata[in_training(adata)].copy()
+    table = pd.DataFrame({"cell": adata.obs_names, "cluster": data_clusters(adata, **params.clusters)})
+    write_table(table, snakemake.output[0], "data_clusters", provenance(snakemake, [data]))
+
+
+if __name__ == "__main__":
+    run(main)

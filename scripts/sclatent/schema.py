@@ -1,0 +1,14 @@
+"""What every section of the configuration is made of."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+# Names become parts of paths and of wildcards.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values cannot change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -210,6 +210,13 @@ def test_a_package_is_located_without_being_imported(folders, tmp_path, monkeypa
 # From a folder
 
 
+def test_a_file_without_a_checksum_is_taken_and_its_own_is_said(folders, get, caplog):
+    path = put(folders[0], CONTENT)
+    get(sha256=None)
+    (message,) = caplog.messages
+    assert message == f"{NAME} has no checksum to compare with; that of {path} is SHA-256 {sha256(CONTENT)}"
+
+
 def test_a_right_file_in_a_folder_is_taken_without_a_request(server, folders, get, caplog):
     caplog.set_level(logging.INFO)
     path = put(folders[1], CONTENT)

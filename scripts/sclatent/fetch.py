@@ -69,6 +69,8 @@ def fetch(
             f"file '{name}' has no URL and is in none of the data directories ({', '.join(map(str, directories))}); "
             "put it in one of them, or name its folder in the setting data_directories or the environment variable SCLATENT_DATA"
         )
+    if not _has_checksum(file):
+        log.warning("%s has no checksum to compare with; that of %s is SHA-256 %s", name, source, sha256_of(source))
     with replacing(destination) as temporary:
         shutil.copyfile(source, temporary)
         os.utime(temporary, ns=(time.time_ns(), source.stat().st_mtime_ns))

@@ -61,6 +61,7 @@ def quality_control(title: str, steps: pd.DataFrame, cells: pd.DataFrame, thresh
             bins = np.histogram_bin_edges(cells[measure].dropna(), bins=50)
             for (fate, color), here in zip(FATES.items(), (~removed, removed), strict=True):
                 axis.hist(cells.loc[here, measure], bins, color=color, label=fate, alpha=0.75)
+            axis.set_xlim(axis.get_xlim())  # thresholds far from all cells would squeeze them
             for limit in limits:
                 if thresholds[limit] is not None:
                     axis.axvline(thresholds[limit], color="black", linestyle="--", linewidth=0.8)

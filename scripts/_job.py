@@ -29,14 +29,14 @@ def run(main: Callable) -> None:
             return main(stand_in(Path(script.__file__).stem, sys.argv[1:]))
         except UserError as error:
             sys.exit(str(error))
-    _redirect_output(snakemake.log[0], snakemake.rule)
+    _redirect_output(snakemake.log[0], _name(snakemake))
     try:
         main(snakemake)
     except Exception as error:
         traceback.print_exc()
         unexpected = not isinstance(error, UserError)
         cause = f"{type(error).__name__}: {error}; traceback in {snakemake.log[0]}" if unexpected else str(error)
-        print(f"{snakemake.rule}: {' '.join(cause.split())}", file=terminal(), flush=True)
+        print(f"{_name(snakemake)}: {' '.join(cause.split())}", file=terminal(), flush=True)
         sys.exit(1)
 
 
@@ -58,7 +58,12 @@ def terminal() -> TextIO:
     return _TERMINAL or sys.stderr
 
 
-def _redirect_output(log: str, rule: str) -> None:
+def _name(snakemake) -> str:
+    """Return what a job is called on the terminal: its rule and its wildcards."""
+    return " ".join([snakemake.rule, *snakemake.wildcards])
+
+
+def _redirect_output(log: str, name: str) -> None:
     """Send standard output and error of this process to a log; warnings of the library go to the terminal, too."""
     global _TERMINAL
     _TERMINAL = os.fdopen(os.dup(2), "w")
@@ -69,5 +74,5 @@ def _redirect_output(log: str, rule: str) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     said = logging.StreamHandler(_TERMINAL)
     said.setLevel(logging.WARNING)
-    said.setFormatter(logging.Formatter(f"{rule}: %(message)s"))
+    said.setFormatter(logging.Formatter(f"{name}: %(message)s"))
     logging.getLogger("sclatent").addHandler(said)

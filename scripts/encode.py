@@ -14,7 +14,7 @@ from sclatent.weights import load_model, read_record
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     device = choose_device(snakemake.resources.get("gpu", 0))
-    values, obs = read_values(files.data), read_obs(files.data)
+    values, obs = read_values(files.data, files.trained_on), read_obs(files.data)
     arrays, failed = {}, {}
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
         record = read_record(path)
@@ -28,7 +28,8 @@ def main(snakemake):
             failed[seed] = reason
         else:
             arrays |= {(name, seed): latent for name, latent in latents.items()}
-    origin = provenance(snakemake, [files.data, *files.weights, *files.runs], device=device)
+    inputs = {files.data, files.trained_on, *files.weights, *files.runs}
+    origin = provenance(snakemake, sorted(inputs), device=device)
     write_matrix(collect_seeds(obs, arrays, failed), snakemake.output[0], "latents", origin)
 
 

@@ -6,8 +6,11 @@ from sclatent.fetch import fetch
 
 
 def main(snakemake):
-    directories = snakemake.config["data_directories"]
-    fetch(snakemake.params.file, data_directories(directories), directories[0], snakemake.output[0], terminal())
+    settings = snakemake.config["data_directories"]
+    file = {**snakemake.config["published"][snakemake.wildcards.file], **snakemake.params.pin}
+    directories = data_directories(settings)
+    downloads = directories[-len(settings)]  # the first of the setting, behind those of the environment
+    fetch(file, directories, downloads, snakemake.output[0], terminal())
 
 
 if __name__ == "__main__":

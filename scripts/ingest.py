@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from _job import provenance, run
+from sclatent.errors import UserError
 from sclatent.ingest import ingest
 from sclatent.matrices import write_matrix
 from sclatent.readers import read, read_annotation
@@ -13,8 +14,12 @@ def main(snakemake):
     files = {role: [Path(path) for path in snakemake.input[role]] for role in params.roles}
     annotation = files.pop("annotation", None)
     source = read(params.format, files, **params.options)
-    table = None if annotation is None else read_annotation(annotation[0])
-    adata = ingest(source, table, **params.settings)
+    table = None if annotation is None else read_annotation(annotation)
+    try:
+        adata = ingest(source, table, **params.settings)
+    except UserError as error:
+        places = [str(paths[0]) for paths in [*files.values(), annotation] if paths]
+        raise UserError(f"{', '.join(places)}: {error}") from error
     paths = [path for role in params.roles for path in snakemake.input[role]]
     write_matrix(adata, snakemake.output[0], "counts", provenance(snakemake, paths))
 

@@ -21,9 +21,9 @@ def main(snakemake):
     family = load_family(params.family)
     hyperparameters = hyperparameters_class(params.family).model_validate(params.hyperparameters)
     make_deterministic(seed, params.threads)
-    values = read_values(data)
-    check_none_held_out(values.cells[values.training], snakemake.input.split)
-    x = torch.from_numpy(values.dense(values.training)).to(device)
+    values = read_values(data).for_training()
+    check_none_held_out(values.cells, snakemake.input.split)
+    x = torch.from_numpy(values.dense()).to(device)
 
     def build_and_train():
         model = family(x.shape[1], hyperparameters).to(device)

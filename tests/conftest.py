@@ -33,9 +33,11 @@ def raw_config() -> dict:
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of the real data sets that no package ships."""
-    if not os.environ.get("SCLATENT_DATA"):
-        pytest.skip("set SCLATENT_DATA to the folder with pbmc3k_raw.h5ad to run this test")
-    return Path(os.environ["SCLATENT_DATA"])
+    folder = Path(os.environ.get("SCLATENT_DATA", ""))
+    needed = ["pbmc3k_raw.h5ad", "kang_6587x9015.h5ad", "mnist/train-images-idx3-ubyte.gz"]
+    if not all((folder / name).is_file() for name in needed):
+        pytest.skip(f"set SCLATENT_DATA to the folder with {', '.join(needed)} to run this test")
+    return folder
 
 
 class Workflow:

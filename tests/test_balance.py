@@ -24,6 +24,22 @@ def values():
     return Values(sparse.csr_matrix(x), cells, np.arange(60) % 3 > 0, None, None, np.inf)
 
 
+def test_all_cells_are_seen_as_the_standardised_ones_that_were_trained_on(values, groups, tmp_path):
+    obs = pd.DataFrame({"cell_type": "a", "pct_counts_mt": 0.0}, index=values.cells)
+    obs["cell_type"] = obs["cell_type"].astype("category")
+    obs["split"] = pd.Categorical(np.where(values.training, "train", "held_out"))
+    data = ad.AnnData(values.x, obs=obs, var=pd.DataFrame({"mean": np.ones(8), "std": np.full(8, 2.0)}, index=list("ABCDEFGH")))
+    data.uns["max_value"] = 0.7
+    write_matrix(data, tmp_path / "preprocessed.h5ad", "preprocessed", {})
+    trained_on = balance(read_values(tmp_path / "preprocessed.h5ad"), groups, n=30, standardize=True)
+    write_matrix(trained_on, tmp_path / "training.h5ad", "training", {})
+    seen = read_values(tmp_path / "preprocessed.h5ad", tmp_path / "training.h5ad").dense()
+    np.testing.assert_allclose(seen[rows_of(values, trained_on)], trained_on.X, atol=1e-6)
+    plain = read_values(tmp_path / "preprocessed.h5ad", tmp_path / "preprocessed.h5ad").dense()
+    np.testing.assert_array_equal(plain, read_values(tmp_path / "preprocessed.h5ad").dense())
+    assert not np.allclose(plain, seen)
+
+
 @pytest.fixture
 def groups(values):
     """Three groups of the 40 training cells: 4, 10 and 26."""

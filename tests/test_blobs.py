@@ -76,6 +76,14 @@ def test_no_class_is_shifted_as_far_as_the_nearest_two_are_apart(effect):
     assert np.sqrt(np.mean(np.square(norms))) == pytest.approx(np.sqrt(16 * (effect**2 + 0.25)), rel=0.05)
 
 
+def test_blobs_are_drawn_anew_until_they_keep_apart():
+    few = [make_blobs(n_vars=3, n_classes=3, n_cells=50, seed=seed) for seed in range(20)]
+    for adata in few:
+        control, treated = means_of(adata, "ctrl"), means_of(adata, "trtmnt")
+        shift = np.linalg.norm(treated - control, axis=1).max()
+        assert shift < min(pdist(control).min(), pdist(treated).min()) + 0.5  # means of 50 cells are a little off
+
+
 @pytest.mark.parametrize("settings", [{"effect": 20}, {"n_vars": 1, "n_classes": 40}])
 def test_settings_that_cannot_keep_classes_apart_are_refused(settings):
     with pytest.raises(UserError, match=r"no blobs of .* keep apart at effect .*; lower it"):

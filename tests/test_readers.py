@@ -573,7 +573,7 @@ def test_images_that_are_broken_or_do_not_fit_are_refused_by_their_file(tmp_path
 def test_an_annotation_in_text_is_read_as_written(tmp_path, name):
     table = pd.DataFrame({"type": ["1", "NA", ""], "ok": ["True", "x/y", "β cell"]}, index=["001", "NA", "1"])
     table.to_csv(tmp_path / name, sep="," if "csv" in name else "\t")
-    read_back = read_annotation(tmp_path / name)
+    read_back = read_annotation([tmp_path / name])
     assert list(read_back.index) == ["001", "NA", "1"]
     assert list(read_back["type"]) == ["1", "NA", ""]
     assert list(read_back["ok"]) == ["True", "x/y", "β cell"]
@@ -581,8 +581,8 @@ def test_an_annotation_in_text_is_read_as_written(tmp_path, name):
 
 def test_the_obs_of_an_anndata_file_is_an_annotation(tmp_path):
     as_anndata().write_h5ad(tmp_path / "a.h5ad")
-    assert dict(read_annotation(tmp_path / "a.h5ad")["label"]) == {"AAAC-1": "a", "CCCA-1": "b", "GGGT-1": "a"}
-    old = read_annotation(PBMC)
+    assert dict(read_annotation([tmp_path / "a.h5ad"])["label"]) == {"AAAC-1": "a", "CCCA-1": "b", "GGGT-1": "a"}
+    old = read_annotation([PBMC])
     assert old.shape[0] == 700
     assert old["bulk_labels"].nunique() == 10
 
@@ -592,11 +592,15 @@ def test_the_obs_of_an_anndata_file_is_an_annotation(tmp_path):
 )
 def test_a_broken_annotation_is_refused_by_its_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    assert str(tmp_path / name) in refusal(read_annotation, tmp_path / name)
+    assert str(tmp_path / name) in refusal(read_annotation, [tmp_path / name])
+
+
+def test_a_folder_for_an_annotation_is_refused(tmp_path):
+    assert f"{tmp_path} is a folder" in refusal(read_annotation, [tmp_path / "barcodes.tsv", tmp_path / "genes.tsv"])
 
 
 def test_an_annotation_that_is_not_there_is_refused(tmp_path):
-    assert "No such file" in refusal(read_annotation, tmp_path / "a.csv")
+    assert "No such file" in refusal(read_annotation, [tmp_path / "a.csv"])
 
 
 # Broken files of every kind

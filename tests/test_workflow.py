@@ -1,23 +1,29 @@
 """The workflow as its users run it, in copies of the project with small studies."""
 
+import gzip
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import anndata as ad
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 from conftest import PROJECT, Workflow
 from scipy import sparse
 from scipy.io import mmwrite
 
 from sclatent.matrices import read_matrix
+from sclatent.provenance import sha256_of
 from sclatent.seeds import arrays_of
 from sclatent.tables import read_provenance, read_table
 
@@ -256,11 +262,75 @@ def test_your_own_data_go_through_from_a_data_directory(workflow):
     assert "Reading mine" in planned(workflow, "--configfile", "mine.yaml", "--", *targets)
 
 
-def test_bringing_the_same_file_again_makes_nothing_stale(workflow):
-    assert workflow.snakemake("--cores", "1", DATA).returncode == 0
-    again = workflow.snakemake("--cores", "1", "--forcerun", "fetch", "--", "results/files/datasets/data/digits.csv.gz")
-    assert "Fetching datasets/data/digits.csv.gz" in again.stdout
-    assert planned(workflow, DATA) == set()
+def test_another_content_of_a_published_file_makes_it_stale_and_another_origin_does_not(workflow):
+    data = workflow.folder / "data"
+    data.mkdir()
+    adata = ad.AnnData(sparse.csr_matrix(np.random.default_rng(0).poisson(1.0, (40, 80)).astype(np.float32)))
+    adata.obs["kind"] = pd.Categorical(np.tile(["a", "b"], 20))
+    adata.write_h5ad(data / "cells.h5ad")
+    pin = {"name": "cells.h5ad", "sha256": sha256_of(data / "cells.h5ad")}
+    dataset = {"title": "Published", "files": {"counts": pin}, "columns": {"cell_type": "kind"}}
+    study = {"title": "One", "datasets": ["published"], "models": ["pca"], "seeds": [0]}
+    workflow.configure(run=["one"], datasets={"published": dataset}, studies={"one": study})
+    target = "results/data/published/preprocessed.h5ad"
+    assert workflow.snakemake("--cores", "1", target).returncode == 0
+    pin["urls"] = ["https://example.org/cells.h5ad"]
+    data.rename(workflow.folder / "elsewhere")
+    directories = {"data_directories": ["elsewhere"]}
+    workflow.configure(run=["one"], datasets={"published": dataset}, studies={"one": study}, **directories)
+    assert planned(workflow, target) == set()
+    pin["sha256"] = "0" * 64
+    workflow.configure(run=["one"], datasets={"published": dataset}, studies={"one": study}, **directories)
+    assert planned(workflow, target) == {"Fetching cells.h5ad", "Reading published", "Preprocessing published"}
+    run = workflow.snakemake("--cores", "1", target)
+    assert run.returncode == 1
+    assert re.search("^fetch cells.h5ad: elsewhere/cells.h5ad has SHA-256 .*, expected 0000", run.stdout, re.MULTILINE)
+
+
+def test_a_published_file_that_nothing_can_bring_is_missed_before_a_run(workflow):
+    study = {"title": "Local", "datasets": ["kang_subset"], "models": ["pca"], "seeds": [0]}
+    workflow.configure(run=["local"], studies={"local": study})
+    run = workflow.snakemake("-n")
+    assert run.returncode == 1
+    assert "sclatent: datasets.kang_subset.files.counts: 'kang_6587x9015.h5ad' has no URL and is in none of" in run.stdout
+
+
+def test_the_examples_of_the_readme_work(workflow):
+    text = (PROJECT / "README.md").read_text()
+    section = text[text.index("## Use your own data") : text.index("| you have | write |")]
+    blocks = [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n)(?:^    .*\n)+", section, re.MULTILINE)]
+    mine = yaml.safe_load(next(block for block in blocks if block.lstrip().startswith("# mine.yaml")))
+    tenx = yaml.safe_load(next(block for block in blocks if block.lstrip().startswith("files:")))
+    rng = np.random.default_rng(0)
+    names = [f"MT-{i}" if i < 5 else f"G{i}" for i in range(2500)]
+    obs = pd.DataFrame(
+        {"cell_type": pd.Categorical(np.tile(["a", "b"], 30))}, index=[f"AAACCCGGGTTT{i:02d}-1" for i in range(60)]
+    )
+    counts = sparse.csr_matrix(rng.poisson(0.5, (60, 2500)).astype(np.float32))
+    ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=names)).write_h5ad(workflow.folder / "cells.h5ad")
+    obs.to_csv(workflow.folder / "cell_types.tsv", sep="\t")
+    folder = workflow.folder / "filtered_feature_bc_matrix"
+    folder.mkdir()
+    with gzip.open(folder / "matrix.mtx.gz", "wb") as file:
+        mmwrite(file, counts.T.astype(int))
+    for name, lines in {"barcodes": obs.index, "features": [f"E{g}\t{g}\tGene Expression" for g in names]}.items():
+        with gzip.open(folder / f"{name}.tsv.gz", "wt") as file:
+            file.write("\n".join(lines) + "\n")
+    dataset = mine["datasets"]["mine"]
+    mine["datasets"]["tenx"] = {**dataset, **tenx}
+    unlabelled = {key: value for key, value in dataset.items() if key != "columns"}
+    mine["datasets"]["unlabelled"] = {**unlabelled, "labels": "derived"}
+    mine["studies"]["mine"] |= {"datasets": list(mine["datasets"]), "models": ["pca"], "seeds": [0], **CHEAP}
+    mine["studies"]["mine"]["embedding"]["perplexity"] = 10
+    (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(mine))
+    run = workflow.snakemake("--cores", "2", "--configfile", "mine.yaml", "--", "results/studies/mine/headline.txt")
+    assert run.returncode == 0, run.stdout
+    one, other, derived = (read_matrix(workflow.path(f"data/{name}/preprocessed.h5ad")) for name in mine["datasets"])
+    assert one.shape == (60, 2000)
+    np.testing.assert_array_equal(one.X.toarray(), other.X.toarray())
+    assert one.obs["cell_type"].equals(other.obs["cell_type"])
+    assert derived.obs["cell_type"].str.startswith("cluster ").all()
+    assert "My cells (derived labels)" in workflow.path("studies/mine/headline.txt").read_text()
 
 
 def test_two_runs_give_the_same_bytes(tmp_path_factory):

@@ -6,6 +6,7 @@ import pandas as pd
 
 from sclatent.errors import UserError
 from sclatent.values import Values
+from sclatent.values import standardize as standardized
 
 
 def balance(
@@ -21,8 +22,9 @@ def balance(
 
     values: all cells of a data set. groups: the group of each training cell, by name. augment puts all training cells before
     those drawn. noise is the standard deviation of Gaussian noise added to every value. standardize then centres each gene and
-    divides it by its deviation over the cells returned; a gene without deviation is only centred. X is CSR float32, or dense
-    with noise or standardize; obs drawn names the cell that each row was. Raises UserError where a training cell has no group.
+    divides it by its deviation over the cells returned, which var keeps as mean and std. X is CSR float32, or dense where values
+    are scaled, noisy or standardised; obs drawn names the cell that each row was. Raises UserError where a training cell has no
+    group.
     Source: the function balance in the code of Kolb 2022.
     """
     rng = np.random.default_rng(seed)
@@ -38,9 +40,9 @@ def balance(
     x = values.dense(drawn) if dense else values.x[drawn]
     if noise:
         x = x + np.float32(noise) * rng.standard_normal(x.shape, dtype=np.float32)
-    if standardize:
-        # In double precision, in which the deviation of a constant gene is exactly 0.
-        mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-        x = ((x - mean) / np.where(deviation == 0, 1, deviation)).astype(np.float32)
     obs = pd.DataFrame({"drawn": pd.Categorical(values.cells[drawn])}, index=[f"row_{i}" for i in range(len(drawn))])
-    return ad.AnnData(x, obs=obs)
+    if not standardize:
+        return ad.AnnData(x, obs=obs)
+    # In double precision, in which the deviation of a constant gene is exactly 0.
+    mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    return ad.AnnData(standardized(x, mean, std), obs=obs, var=pd.DataFrame({"mean": mean, "std": std}).rename(index=str))

@@ -1,6 +1,6 @@
 """Matrices of any size, row block by row block: CSR in memory, or lazy (dask) where they would not fit.
 
-Both kinds are read in the same blocks, so that sums over them are the same to the last bit.
+Both kinds are read in the same blocks, so that the sums computed here are the same to the last bit.
 """
 
 from collections.abc import Callable, Iterator
@@ -47,6 +47,11 @@ def row_blocks(matrix) -> Iterator[tuple[slice, sparse.csr_matrix]]:
 def map_blocks(matrix, function: Callable, dtype):
     """Return a matrix with a function applied to it, CSR to CSR of the same shape; a lazy one stays lazy."""
     return matrix.map_blocks(function, dtype=dtype) if is_lazy(matrix) else function(matrix)
+
+
+def in_blocks(matrix):
+    """Return a matrix that, where it is lazy, is cut into the usual blocks, whatever rows were taken out of it before."""
+    return matrix.rechunk((BLOCK, -1)) if is_lazy(matrix) else matrix
 
 
 def detected_per_row(matrix) -> np.ndarray:

@@ -139,6 +139,7 @@ def _one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") 
     if first["type"] == "value_error":
         return f"configuration: '{where}': {first['ctx']['error']}"
     rule = re.sub("^[A-Z][a-z]* should", "it should", first["msg"])
+    rule = re.sub("a valid dictionary( or instance of [A-Za-z]*)?", "a mapping of keys to values", rule)
     return f"configuration: '{where}' is {first['input']!r}, but {rule} ({_description(model, path)})"
 
 

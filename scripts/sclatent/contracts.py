@@ -61,6 +61,8 @@ MATRICES: dict[str, list[Slot]] = {
     "training": [
         Slot("X", "float32", "values that models are trained on, scaled where the data set is; CSR or dense"),
         Slot("obs/drawn", "text", "name of the cell that the row is"),
+        Slot("var/mean", "float64", "mean of each gene before these values were standardised; with standardize only", True),
+        Slot("var/std", "float64", "its standard deviation (n); with standardize only", True),
     ],
     "latents": [
         Slot("obsm/mean_seed_*", "dense float32", f"posterior mean {LATENT}"),

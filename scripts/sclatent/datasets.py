@@ -13,6 +13,7 @@ Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9][A-Za-z0-9_.+-]*)*$")]
 Label = Literal["cell_type", "condition", "batch"]
 Flavor = Literal["seurat", "cell_ranger", "seurat_v3"]
+Value = str | int | float | bool  # of a column; compared as text
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -31,6 +32,8 @@ class File(Section):
     def _has_one_origin(self):
         if (self.path is None) == (self.name is None):
             raise ValueError("a file has either a path, if it is your own, or a name, if it is published")
+        if self.path is not None and set(self.path) & set("{}"):
+            raise ValueError(f"the path '{self.path}' has a brace, which Snakemake takes for a wildcard; rename the file")
         if self.path is not None and self != File.model_construct(path=self.path):
             raise ValueError("a file with a path is your own, and takes no other key")
         if self.package is not None and self.urls:
@@ -76,7 +79,7 @@ class Holdout(Section):
     share: float | None = Field(None, gt=0, lt=1, description="share of the cells, drawn at random")
     stratify: list[Label] = Field([], description="draw the same share from each combination of these labels")
     seed: Seed = Field(0, description="seed of the draw")
-    cells: dict[Label, list[str]] | None = Field(
+    cells: dict[Label, list[Value]] | None = Field(
         None, description="hold out the cells that have one of the given values in every label named, as {cell_type: [B]}"
     )
 
@@ -90,7 +93,7 @@ class Holdout(Section):
 
 
 class Balance(Section):
-    """Training cells drawn with replacement, as many of each group; cells outside of training are untouched."""
+    """Training cells drawn with replacement, as many of each group; the cells of the data set stay as they are."""
 
     by: Literal["cell_type", "condition", "batch", "louvain"] = Field(
         description="groups: a label, or Louvain clusters of the training cells, which use no label"
@@ -98,7 +101,9 @@ class Balance(Section):
     n: int = Field(ge=1, description="cells drawn from each group")
     augment: bool = Field(False, description="train on all training cells and, beside them, on those drawn")
     noise: float = Field(0, ge=0, description="standard deviation of Gaussian noise added to every value of the balanced cells")
-    standardize: bool = Field(False, description="centre each gene of the balanced cells and divide it by its deviation")
+    standardize: bool = Field(
+        False, description="centre each gene of the balanced cells and divide it by its deviation; models see all cells so"
+    )
     seed: Seed = Field(0, description="seed of the draw and of the noise")
 
 
@@ -132,8 +137,8 @@ class Dataset(Section):
     layer: str | None = Field(None, description="h5ad: the layer with the counts, or raw; X where left out")
     columns: Columns = Field(Columns(), description="which columns hold what")
     control: str | None = Field(None, description="the level of the condition that is the control")
-    keep: dict[str, list[str | int | bool]] = Field({}, description="keep only cells with these values, by column")
-    drop: dict[str, list[str | int | bool]] = Field({}, description="drop cells with these values, by column")
+    keep: dict[str, list[Value]] = Field({}, description="keep only cells with these values, by column")
+    drop: dict[str, list[Value]] = Field({}, description="drop cells with these values, by column")
     drop_unlabelled: bool = Field(
         False, description="drop cells that pass quality control without a label, instead of refusing the data"
     )
@@ -181,6 +186,14 @@ class Dataset(Section):
             raise ValueError("give columns.cell_type, the column with the cell types, or labels: derived if there is none")
         if self.labels == "derived" and self.columns.cell_type is not None:
             raise ValueError("labels: derived takes the place of columns.cell_type; give one of the two")
+        if own_labels and (self.columns != Columns() or self.control is not None):
+            raise ValueError(f"format {self.format} names its labels itself; leave columns and control out")
+        self._check_derived_labels()
+        known = {"cell_type", "louvain", *(label for label in ("condition", "batch") if getattr(self.columns, label) is not None)}
+        if self.balance is not None and not own_labels and self.balance.by not in known:
+            raise ValueError(f"balance.by is {self.balance.by}, but columns.{self.balance.by} names no column")
+        if self.format == "blobs" and self.normalization != "none":
+            raise ValueError("format blobs needs normalization: none, as its values are no counts")
         if (self.columns.condition is None) != (self.control is None):
             raise ValueError("columns.condition and control go together: the column, and its level that is the control")
         if self.n_top_genes is not None and self.normalization != "log":
@@ -190,3 +203,12 @@ class Dataset(Section):
         if self.blobs is not None and self.format != "blobs":
             raise ValueError(f"blobs is for format blobs, but the format is {self.format}")
         return self
+
+    def _check_derived_labels(self) -> None:
+        """Refuse uses of derived labels in training: they are clusters of all cells, those held out included."""
+        if self.labels != "derived":
+            return
+        if self.balance is not None and self.balance.by == "cell_type":
+            raise ValueError("balance.by cannot be cell_type where labels are derived from all cells; use louvain")
+        if self.holdout is not None and "cell_type" in {*self.holdout.stratify, *(self.holdout.cells or {})}:
+            raise ValueError("holdout cannot name cell_type where labels are derived, as they are derived after it")

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from sclatent.atomic import replacing
+from sclatent.directories import find
 from sclatent.errors import UserError
 from sclatent.provenance import sha256_of
 
@@ -54,13 +55,14 @@ def fetch(
     file: its relative path `name`, and `urls`, `package`, `size` in bytes, `sha256` and `content_md5`, the MD5 of what a gzip
     file holds; all but the name and the URLs may be None. directories: folders to look in, in this order. downloads: the folder
     that keeps what a URL gave, normally one of them. progress: where a progress bar is drawn if it is a terminal, standard error
-    if None. The copy has the time of the original, so that bringing the same file again makes nothing stale. Raises UserError
-    where the file is missing, differs or cannot be kept.
+    if None. Raises UserError where the file is missing, differs, or cannot be read or kept.
     """
     name = file["name"]
     if file["package"] is not None:
         source = _packaged(file)
     elif source := find(name, directories):
+        if not os.access(source, os.R_OK):
+            raise UserError(f"no permission to read {source}; change its permissions")
         _check(source, file)
     elif file["urls"]:
         source = _downloaded(file, downloads, progress)
@@ -73,13 +75,7 @@ def fetch(
         log.warning("%s has no checksum to compare with; that of %s is SHA-256 %s", name, source, sha256_of(source))
     with replacing(destination) as temporary:
         shutil.copyfile(source, temporary)
-        os.utime(temporary, ns=(time.time_ns(), source.stat().st_mtime_ns))
     log.info("took %s from %s", name, source)
-
-
-def find(name: str, directories: Sequence[str | Path]) -> Path | None:
-    """Return the path of the file `name` in the first of the directories that holds it, or None."""
-    return next((path for path in (Path(directory, name) for directory in directories) if path.is_file()), None)
 
 
 def _packaged(file: dict) -> Path:

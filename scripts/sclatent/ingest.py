@@ -13,7 +13,7 @@ import pandas as pd
 from anndata.utils import make_index_unique
 from scipy import sparse
 
-from sclatent.blocks import is_lazy, map_blocks, row_blocks
+from sclatent.blocks import LARGE, is_lazy, map_blocks, row_blocks
 from sclatent.errors import UserError, nearest
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 LABELS = ("cell_type", "condition", "batch")
 MISSING = ["", "NA", "NaN", "nan", "None", "null"]  # how tables say that a label is not known
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
-BARCODE = re.compile(r"[ACGT]{10,}(-\d+)?$")
+BARCODE = re.compile(r"(.*[^A-Za-z0-9])?[ACGT]{10,}([-.]\d+)?$")  # R writes a dot for the dash; samples may stand in front
 MITOCHONDRIAL = re.compile(r"mt-", re.IGNORECASE)  # MT- in human, mt- in mouse, Mt- in rat
 LARGEST = np.iinfo(np.int32).max
 
@@ -46,14 +46,16 @@ def ingest(
     _check_shape(source)
     table = source.obs if annotation is None else _joined(source.obs, annotation)
     own = source.uns.get("labelled", False)
-    labels = _labels(table, {name: name for name in (*LABELS, "split") if name in table} if own else columns)
-    chosen = _chosen(table, keep, drop)
+    named = {name: name for name in (*LABELS, "split") if name in table} if own else columns
+    where = "obs" if annotation is None else "obs, with the annotation,"
+    labels = _labels(table, named, where)
+    chosen = _chosen(table, keep, drop, where)
     if not chosen.any():
         raise UserError(f"keep and drop leave none of the {source.n_obs} cells; check their values")
     labels = labels[chosen].astype("category")
-    for label in LABELS:
-        if label in labels:
-            _check_levels(labels[label], columns.get(label) or label)
+    for label in labels:
+        if labels[label].isna().all():
+            raise UserError(f"no cell has a value in column '{columns.get(label)}', the {label}; name another column")
     control = control or source.uns.get("control")
     if control is not None and control not in labels["condition"].cat.categories:
         raise UserError(
@@ -137,41 +139,36 @@ def _gene_names(var: pd.DataFrame, column: str | None) -> pd.Index:
     return pd.Index(symbols.mask(unnamed, var.index.to_series()))
 
 
-def _labels(table: pd.DataFrame, columns: dict[str, str | None]) -> pd.DataFrame:
+def _labels(table: pd.DataFrame, columns: dict[str, str | None], where: str) -> pd.DataFrame:
     """Return the labels of all cells under their fixed names, as text; missing ones are NaN."""
     named = {label: column for label, column in columns.items() if column is not None and label != "gene"}
-    texts = {label: _column(table, column, "obs").astype("object") for label, column in named.items()}
-    frame = pd.DataFrame(texts, index=table.index).map(str, na_action="ignore")
-    return frame.mask(frame.isin(MISSING))
+    return pd.DataFrame({label: _texts(_column(table, column, where)) for label, column in named.items()}, index=table.index)
 
 
-def _chosen(table: pd.DataFrame, keep: dict[str, list], drop: dict[str, list]) -> np.ndarray:
+def _texts(column: pd.Series) -> pd.Series:
+    """Return the values of a column as text, whole numbers without a point; missing ones are NaN."""
+    texts = column.astype("object").map(_text, na_action="ignore")
+    return texts.mask(texts.isin(MISSING))
+
+
+def _text(value) -> str:
+    """Return a value as text; a column of whole numbers with gaps holds them as 1.0, and a person writes 1."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _chosen(table: pd.DataFrame, keep: dict[str, list], drop: dict[str, list], where: str) -> np.ndarray:
     """Return which cells have the values to keep and none of those to drop; all values are compared as text."""
     chosen = np.ones(len(table), dtype=bool)
     for what, choices in (("keep", keep), ("drop", drop)):
         for column, values in choices.items():
-            held = _column(table, column, "obs").astype(str)
-            absent = [str(value) for value in values if str(value) not in set(held)]
+            held = _texts(_column(table, column, where))
+            known = set(held.dropna())
+            absent = [_text(value) for value in values if _text(value) not in known]
             if absent:
-                raise UserError(f"{what}: no cell has '{absent[0]}' in column '{column}'{nearest(absent[0], set(held))}")
-            fits = held.isin([str(value) for value in values]).to_numpy()
+                raise UserError(f"{what}: no cell has '{absent[0]}' in column '{column}'{nearest(absent[0], known)}")
+            fits = held.isin([_text(value) for value in values]).to_numpy()
             chosen &= fits if what == "keep" else ~fits
     return chosen
-
-
-def _check_levels(labels: pd.Series, column: str) -> None:
-    """Refuse a condition with one level, and a level with one cell."""
-    sizes = labels.value_counts()
-    if sizes.empty:
-        raise UserError(f"no cell has a value in column '{column}', the {labels.name}; name another column")
-    if labels.name == "condition" and len(sizes) == 1:
-        raise UserError(f"all cells have the condition '{sizes.index[0]}' in column '{column}'; leave columns.condition out")
-    alone = list(sizes.index[sizes == 1])
-    if alone:
-        raise UserError(
-            f"one cell alone has the {labels.name} '{alone[0]}' (cell {labels.index[labels == alone[0]][0]}), too few to score; "
-            f"leave it out with drop: {{{column}: [{', '.join(alone[:5])}]}}"
-        )
 
 
 def _unique(names: pd.Index, what: str) -> pd.Index:
@@ -193,6 +190,8 @@ def _sparse(values):
     """Return a matrix as CSR, or as it is where it is lazy."""
     if not sparse.issparse(values._meta if is_lazy(values) else values):
         logger.warning("the matrix is dense; it is stored as a sparse one")
+    if not is_lazy(values) and values.size > LARGE:
+        logger.warning("%d values are held in memory; counts by rows (CSR) in an .h5ad are read block by block", values.size)
     return values if is_lazy(values) else sparse.csr_matrix(values)
 
 

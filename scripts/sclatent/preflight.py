@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from sclatent.config import Config
-from sclatent.directories import data_directories, own_files
+from sclatent.directories import VARIABLE, data_directories, find, own_files
 from sclatent.errors import UserError
 
 # Snakemake's options that look at a workflow or mend its state; they run no job and take no lock.
@@ -28,15 +28,20 @@ def runs_jobs(arguments: list[str]) -> bool:
 
 
 def check_own_files(config: Config) -> None:
-    """Raise UserError where a file that a study of the run names by its path is not there."""
-    names = {dataset for study in config.run for dataset in config.studies[study].datasets}
-    for name in sorted(names):
+    """Raise UserError where a file that a study of the run needs is not there and nothing can bring it."""
+    directories = data_directories(config.data_directories)
+    for name in sorted({dataset for study in config.run for dataset in config.studies[study].datasets}):
         for role, file in config.datasets[name].files.items():
-            if file.path is not None:
-                try:
-                    own_files(file.path, data_directories(config.data_directories))
-                except UserError as error:
-                    raise UserError(f"datasets.{name}.files.{role}: {error}") from error
+            try:
+                if file.path is not None:
+                    own_files(file.path, directories)
+                elif not (file.package or file.urls or find(file.name, [*directories, "results/files"])):
+                    raise UserError(
+                        f"'{file.name}' has no URL and is in none of the data directories ({', '.join(map(str, directories))}); "
+                        f"put it in one of them, or name its folder in data_directories or the environment variable {VARIABLE}"
+                    )
+            except UserError as error:
+                raise UserError(f"datasets.{name}.files.{role}: {error}") from error
 
 
 def check_writable(results: str | Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import scanpy as sc
 from scipy import sparse
 
-from sclatent.blocks import detected_per_column, detected_per_row, is_lazy, map_blocks, mean_and_std, row_blocks
+from sclatent.blocks import detected_per_column, detected_per_row, in_blocks, is_lazy, map_blocks, mean_and_std, row_blocks
 from sclatent.errors import LeakError, UserError, nearest
 from sclatent.ingest import LABELS
 
@@ -82,7 +82,7 @@ def hold_out(
     share: float | None = None,
     stratify: list[str] | None = None,
     seed: int = 0,
-    cells: dict[str, list[str]] | None = None,
+    cells: dict[str, list] | None = None,
 ) -> pd.Series:
     """Return the split of each cell (n_obs,), "train" or "held_out".
 
@@ -96,10 +96,10 @@ def hold_out(
     if cells:
         held = np.ones(len(obs), dtype=bool)
         for label, values in cells.items():
-            for value in values:
+            for value in map(str, values):
                 if value not in obs[label].cat.categories:
                     raise UserError(f"holdout: no cell has the {label} '{value}'{nearest(value, obs[label].cat.categories)}")
-            held &= obs[label].isin(values).to_numpy()
+            held &= obs[label].isin(list(map(str, values))).to_numpy()
     else:
         groups = obs.groupby(stratify, observed=True) if stratify else obs
         held = obs.index.isin(groups.sample(frac=share, random_state=seed).index)
@@ -166,12 +166,14 @@ def preprocess(
     adata.obs["split"] = pd.Categorical(adata.obs["split"], categories=["train", "held_out"])
     settings = ({**qc, "drop_unlabelled": drop_unlabelled}, normalization, target_sum, n_top_genes, flavor, scale)
     training = in_training(adata)
-    if training.all():
-        return _preprocess(adata, *settings)
-    alone, *_ = _preprocess(adata[training].copy(), *settings)
-    result = _preprocess(adata, *settings)
-    check_no_leak(result[0], alone)
-    return result
+    alone = None if training.all() else adata[training].copy()
+    result, *tables = _preprocess(adata, *settings)
+    _check_levels(result.obs)
+    if alone is not None:
+        if in_training(result).all():
+            raise UserError("quality control removes every cell that is held out; loosen its thresholds or hold out others")
+        check_no_leak(result, _preprocess(alone, *settings)[0])
+    return result, *tables
 
 
 def in_training(adata: ad.AnnData) -> np.ndarray:
@@ -218,6 +220,25 @@ def _preprocess(
     return adata, steps, measures
 
 
+def _check_levels(obs: pd.DataFrame) -> None:
+    """Refuse a condition with one level, and a cell type with one cell, among the cells that pass quality control."""
+    if "condition" in obs and obs["condition"].nunique() == 1:
+        only = obs["condition"].iloc[0]
+        raise UserError(
+            f"all cells that pass quality control have the condition '{only}'; leave columns.condition and control out"
+        )
+    sizes = obs["cell_type"].value_counts() if "cell_type" in obs else pd.Series(dtype=int)
+    alone = list(sizes.index[sizes == 1])
+    if alone:
+        cell = obs.index[obs["cell_type"] == alone[0]][0]
+        raise UserError(
+            f"one cell alone of those that pass quality control has the cell_type '{alone[0]}' (cell {cell}), too few to score; "
+            f"leave it out with drop and its column: [{', '.join(alone[:5])}]"
+        )
+
+
 def _training_cells(adata: ad.AnnData) -> ad.AnnData:
     training = in_training(adata)
-    return adata if training.all() else adata[training].copy()
+    adata = adata if training.all() else adata[training].copy()
+    adata.X = in_blocks(adata.X)  # so that sums over these cells do not depend on where they stood among others
+    return adata

@@ -22,7 +22,7 @@ from scipy import io, sparse
 from sclatent.blobs import make_blobs
 from sclatent.blocks import h5_matrix
 from sclatent.errors import UserError, nearest
-from sclatent.formats import LABELLED
+from sclatent.formats import LABELLED, MATRIX_PARTS, part_of_matrix
 
 Files = dict[str, list[Path]]
 
@@ -116,7 +116,7 @@ def read_10x_mtx(files: Files) -> ad.AnnData:
         return _matrix_folder(paths, archive.parent)
     with _extracted(archive) as folder:
         held = [path for path in folder.rglob("*") if path.is_file()]
-        found = sorted({path.parent for path in held if _is_part(path, "matrix.mtx")})
+        found = sorted({path.parent for path in held if part_of_matrix(path.name) == "matrix"})
         if len(found) != 1:
             names = ", ".join(str(path.relative_to(folder)) for path in found) or "none"
             raise UserError(f"{archive} must hold one folder with a matrix.mtx, but holds: {names}; extract the one you want")
@@ -259,11 +259,14 @@ READERS = {
 }
 
 
-def read_annotation(path: Path) -> pd.DataFrame:
+def read_annotation(paths: list[Path]) -> pd.DataFrame:
     """Read a table with one row a cell: the obs of an .h5ad, or text (.csv, or tabs) whose first column names the cells.
 
-    Raises UserError where the file is empty or broken.
+    Raises UserError where the file is empty or broken, or a folder, given as its files.
     """
+    if len(paths) > 1:
+        raise UserError(f"{paths[0].parent} is a folder, but an annotation is a file; name the table in it")
+    (path,) = paths
     with _readable("a table of annotations", [path]):
         if not path.name.lower().endswith(".h5ad"):
             return _text_table(path, str)
@@ -369,16 +372,11 @@ def _text_table(path: Path, dtype) -> pd.DataFrame:
     return table.set_axis(header[-table.shape[1] :], axis=1).set_axis(names, axis=0)
 
 
-def _is_part(path: Path, *names: str) -> bool:
-    """Return whether a file is the part of a 10x matrix with one of the names; those with a dot in front are macOS' own."""
-    return path.name.removesuffix(".gz").endswith(names) and not path.name.startswith(".")
-
-
 def _matrix_folder(paths: list[Path], where: Path) -> ad.AnnData:
     """Read the files of a matrix folder of Cell Ranger; where: what to call the folder."""
     found = {}
-    for part, names in {"matrix": ("matrix.mtx",), "barcodes": ("barcodes.tsv",), "genes": ("features.tsv", "genes.tsv")}.items():
-        fitting = [path for path in paths if _is_part(path, *names)]
+    for part, names in MATRIX_PARTS.items():
+        fitting = [path for path in paths if part_of_matrix(path.name) == part]
         if len(fitting) != 1:
             raise UserError(
                 f"{where} needs one {' or '.join(names)}, gzipped or not, but has "

@@ -1,6 +1,6 @@
 """The normalised values of cells, and nothing else of their file but which are held out: no label can reach a training so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -16,27 +16,41 @@ class Values:
 
     cells: name of each cell, of the cell that was drawn where cells were drawn. training: which cells are for training. mean,
     std: of each gene, None where values are not scaled. max_value: scaled values are clipped at most this far from zero.
+    balanced: mean and deviation of each gene of the balanced cells, where those that are trained on were standardised by them.
     """
 
     x: sparse.csr_matrix | np.ndarray
     cells: np.ndarray
     training: np.ndarray
-    mean: np.ndarray | None
-    std: np.ndarray | None
-    max_value: float
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    max_value: float = np.inf
+    balanced: tuple[np.ndarray, np.ndarray] | None = None
 
     def dense(self, rows: slice | np.ndarray = slice(None)) -> np.ndarray:
-        """Return some rows, all by default, as float32 (n, G), scaled where the data set is."""
+        """Return some rows, all by default, as float32 (n, G), as models see them."""
         x = self.x[rows]
         x = x.toarray() if sparse.issparse(x) else x
-        if self.mean is None:
-            return x
-        scaled = (x - self.mean) / np.where(self.std == 0, 1, self.std)
-        return np.clip(scaled, -self.max_value, self.max_value).astype(np.float32)
+        if self.mean is not None:
+            x = np.clip(standardize(x, self.mean, self.std), -self.max_value, self.max_value)
+        return x if self.balanced is None else standardize(x, *self.balanced)
+
+    def for_training(self) -> "Values":
+        """Return the values of the cells that are for training alone."""
+        return replace(self, x=self.x[self.training], cells=self.cells[self.training], training=self.training[self.training])
 
 
-def read_values(path: str | Path) -> Values:
-    """Read the values of a file of the kind "preprocessed" or "training". Raises UserError where the file is not whole."""
+def standardize(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Return values (n, G) less their mean by their deviation, float32; a gene without deviation is only centred."""
+    return ((x - mean) / np.where(std == 0, 1, std)).astype(np.float32)
+
+
+def read_values(path: str | Path, trained_on: str | Path | None = None) -> Values:
+    """Read the values of a file of the kind "preprocessed" or "training".
+
+    trained_on: the file that models of this data set are trained on; where that is of the kind "training" and was standardised,
+    these values are, alike. Raises UserError where a file is not whole.
+    """
     try:
         with h5py.File(path) as file:
             x, obs, var = file["X"], file["obs"], file["var"]
@@ -44,17 +58,19 @@ def read_values(path: str | Path) -> Values:
                 x = sparse.csr_matrix((x["data"][:], x["indices"][:], x["indptr"][:]), shape=x.attrs["shape"])
             else:
                 x = x[:]
-            drawn = "drawn" in obs  # rows of the kind "training" are all for training
-            return Values(
-                x=x,
-                cells=_text(obs["drawn"]) if drawn else _names(obs),
-                training=np.ones(x.shape[0], dtype=bool) if drawn else _text(obs["split"]) == "train",
-                mean=var["mean"][:] if "mean" in var else None,
-                std=var["std"][:] if "mean" in var else None,
-                max_value=float(file["uns/max_value"][()]) if "mean" in var else np.inf,
-            )
+            if "drawn" in obs:  # of the kind "training"
+                return Values(x, cells=_text(obs["drawn"]), training=np.ones(x.shape[0], dtype=bool))
+            values = Values(x, cells=_names(obs), training=_text(obs["split"]) == "train")
+            if "mean" in var:
+                statistics = {"mean": var["mean"][:], "std": var["std"][:], "max_value": float(file["uns/max_value"][()])}
+                values = replace(values, **statistics)
+        if trained_on is not None:
+            with h5py.File(trained_on) as file:
+                if "drawn" in file["obs"] and "mean" in file["var"]:
+                    values = replace(values, balanced=(file["var/mean"][:], file["var/std"][:]))
     except (OSError, KeyError) as error:
         raise UserError(f"{path} is not a whole .h5ad file ({error}); delete it and run again") from error
+    return values
 
 
 def check_none_held_out(cells: np.ndarray, path: str | Path) -> None:

@@ -22,7 +22,9 @@ from sclatent.preflight import check_own_files, check_unlocked, check_writable, 
 try:
     CONFIG = load(config)
     PUBLISHED = published_files(CONFIG)
-    config["data_directories"] = CONFIG.data_directories  # where jobs look for it
+    # Where files are brought from is no parameter of fetch: another mirror or folder makes nothing stale.
+    config["data_directories"] = CONFIG.data_directories
+    config["published"] = {name: file.model_dump() for name, file in PUBLISHED.items()}
     if workflow.is_main_process and runs_jobs(sys.argv):
         check_own_files(CONFIG)
         if not workflow.output_settings.dryrun:
@@ -114,7 +116,11 @@ FIGURES = {"quality_control": "Quality control", "latent_space": "Latent spaces"
 def figures_of(study):
     """Every figure of a study."""
     datasets = CONFIG.studies[study].datasets
-    filtered = [dataset for dataset in datasets if any(CONFIG.datasets[dataset].qc.model_dump().values())]
+    filtered = [
+        dataset
+        for dataset in datasets
+        if any([*CONFIG.datasets[dataset].qc.model_dump().values(), CONFIG.datasets[dataset].drop_unlabelled])
+    ]
     subjects = [("quality_control", dataset) for dataset in filtered]
     subjects += [("latent_space", dataset) for dataset in datasets] + [("score_heatmap", "all")]
     return [f"results/studies/{study}/figures/{figure}/{subject}.svg" for figure, subject in subjects]

@@ -6,6 +6,7 @@
 rule encode:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
+        trained_on=training_data,
         weights=over_study("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
         runs=over_study("results/runs/{dataset}/{model}/{seed}/run.json"),
         code=code_with_family("encode"),

@@ -1,7 +1,7 @@
 # Needs:    the data-set table; the data directories, or the network.
 # Makes:    results/files/{file}, a published file of a data set.
-# Promises: the file is whole and is the one that the table describes by size and checksum; a download is kept in the first data
-#           directory. As its content is pinned, no change in the code of the project makes it stale.
+# Promises: the file is whole and is the one that the table describes by size and checksum, or has none there and says its own; a
+#           download is kept in the first data directory. No change in the library makes it stale.
 
 
 rule fetch:
@@ -19,7 +19,7 @@ rule fetch:
         mem_mb=500,
         runtime=60,
     params:
-        file=lambda wildcards: PUBLISHED[wildcards.file].model_dump(exclude={"path"}),
+        pin=lambda wildcards: PUBLISHED[wildcards.file].model_dump(include={"size", "sha256", "content_md5"}),
     message:
         "Fetching {wildcards.file}"
     script:

@@ -4,10 +4,8 @@ X holds the counts (n_obs, n_vars), CSR, or lazy where they are many; obs and va
 checked or mended here beyond what reading needs: `sclatent.ingest` does that.
 """
 
-import gzip
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,30 +14,14 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
-from anndata._io.specs.registry import IORegistryError
 from scipy import io, sparse
 
 from sclatent.blobs import make_blobs
 from sclatent.blocks import h5_matrix
 from sclatent.errors import UserError, nearest
 from sclatent.formats import LABELLED, MATRIX_PARTS, part_of_matrix
-
-Files = dict[str, list[Path]]
-
-# What the libraries below raise for files that are cut off or garbled, or whose parts are not those of the format.
-BROKEN = (
-    OSError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    RuntimeError,
-    zlib.error,
-    tarfile.TarError,
-    IORegistryError,
-)
+from sclatent.published_readers import read_digits, read_geo_kang, read_idx, read_pbmc68k_reduced
+from sclatent.reading import Files, named, readable
 
 
 def read(format: str, files: Files, **options) -> ad.AnnData:
@@ -51,7 +33,7 @@ def read(format: str, files: Files, **options) -> ad.AnnData:
     for paths in files.values():
         if len(paths) > 1 and format != "10x_mtx":
             raise UserError(f"{paths[0].parent} is a folder, but format {format} takes a file; format: 10x_mtx takes folders")
-    with _readable(format, [path for paths in files.values() for path in paths]):
+    with readable(format, [path for paths in files.values() for path in paths]):
         adata = READERS[format](files, **options)
     adata.uns["labelled"] = format in LABELLED
     return adata
@@ -73,7 +55,7 @@ def read_h5ad(files: Files, layer: str | None = None) -> ad.AnnData:
             raise _no_layer(path, layer, known)
         obs = ad.io.read_elem(file["obs"])
         var = ad.io.read_elem(file["raw/var" if layer == "raw" else "var"])
-    adata = _named(_stored_matrix(path, place), obs, var)
+    adata = named(_stored_matrix(path, place), obs, var)
     adata.uns["layers"] = known
     return adata
 
@@ -101,7 +83,7 @@ def read_10x_h5(files: Files) -> ad.AnnData:
         obs = pd.DataFrame(index=matrix["barcodes"].asstr()[:])
         var = pd.DataFrame({"gene_ids": matrix[ids].asstr()[:]}, index=matrix[symbols].asstr()[:])
         kinds = matrix["features/feature_type"].asstr()[:] if version_3 else None
-    return _gene_expression(_named(values, obs, var), kinds)
+    return _gene_expression(named(values, obs, var), kinds)
 
 
 def read_10x_mtx(files: Files) -> ad.AnnData:
@@ -147,97 +129,7 @@ def read_csv(files: Files) -> ad.AnnData:
             f"{path}: column '{column.name}' holds '{first.iloc[0]}' in row '{first.index[0]}', but a table of counts holds "
             "numbers only; labels go into a table of their own, files.annotation"
         )
-    return _named(sparse.csr_matrix(table.to_numpy()), pd.DataFrame(index=table.index), pd.DataFrame(index=table.columns))
-
-
-def read_geo_kang(files: Files) -> ad.AnnData:
-    """Read batch 2 of GEO series GSE96583 (Kang et al. 2018): control and stimulated cells, with the authors' labels.
-
-    files: the series' raw archive, of which two matrices (genes x cells) with their barcodes are taken; the gene table
-    (Ensembl, symbol); the cell table, whose rows are the control cells and then the stimulated ones in the order of the
-    matrices. Its row names are the barcodes, a 1 appended where both matrices have the barcode.
-    """
-    (path,), (genes_path,), (cells_path,) = files["archive"], files["genes"], files["cells"]
-    with _readable("a table of genes", [genes_path]):
-        genes = pd.read_csv(genes_path, sep="\t", header=None, names=["gene_ids", "symbol"])
-    with _readable("a table of cells", [cells_path]):
-        cells = pd.read_csv(cells_path, sep="\t", index_col=0, dtype={"ind": str, "cluster": str})
-    blocks, barcodes = [], []
-    with _readable("the series' raw archive", [path]), tarfile.open(path) as archive:
-        for sample in ("GSM2560248_2.1", "GSM2560249_2.2"):
-            with gzip.open(archive.extractfile(f"{sample}.mtx.gz")) as file:
-                blocks.append(sparse.csr_matrix(io.mmread(file).T))
-            with gzip.open(archive.extractfile(f"{sample.split('_')[0]}_barcodes.tsv.gz"), "rt") as file:
-                barcodes += file.read().split()
-    pairs = zip(cells.index.astype(str), barcodes, strict=False)
-    other = [f"'{cell}' for '{barcode}'" for cell, barcode in pairs if not cell.startswith(barcode)]
-    if other or len(cells) != len(barcodes):
-        what = other[0] if other else f"{len(cells)} of them for {len(barcodes)}"
-        raise UserError(f"{cells_path} lists other cells than the matrices in {path} ({what}); bring both again")
-    return _named(sparse.vstack(blocks, format="csr"), cells, genes.set_index("symbol"))
-
-
-def read_idx(files: Files) -> ad.AnnData:
-    """Read images in the idx format of MNIST, gzipped or not: training images, then test images, which are held out.
-
-    Returns images x pixels of 0 to 255 with obs cell_type (the class) and split.
-    """
-    images, labels = [], []
-    for prefix in ("", "test_"):
-        images.append(_idx_array(files[f"{prefix}images"][0], n_axes=3))
-        labels.append(_idx_array(files[f"{prefix}labels"][0], n_axes=1))
-        if len(images[-1]) != len(labels[-1]):
-            raise UserError(
-                f"{files[f'{prefix}images'][0]} has {len(images[-1])} images but {files[f'{prefix}labels'][0]} has "
-                f"{len(labels[-1])} labels; bring the pair again"
-            )
-    n_train, n_test = map(len, labels)
-    obs = pd.DataFrame(
-        {"cell_type": np.concatenate(labels).astype(str), "split": ["train"] * n_train + ["held_out"] * n_test},
-        index=[f"train_{i:05d}" for i in range(n_train)] + [f"test_{i:05d}" for i in range(n_test)],
-    )
-    shape = images[0].shape[1:]
-    pixels = np.concatenate(images).reshape(len(obs), -1)
-    return _named(sparse.csr_matrix(pixels), obs, pd.DataFrame(index=_pixel_names(*shape)))
-
-
-def read_pbmc68k_reduced(files: Files) -> ad.AnnData:
-    """Rebuild the counts of scanpy's pbmc68k_reduced from its log-normalised values.
-
-    The file's raw.X is log(1 + 10,000 counts / n_counts), stored to three decimals or better, so a count v is off by at most
-    5e-4 (v + n_counts / 10,000). Returns obs cell_type and pct_counts_mt (percent). Raises UserError where a rebuilt count is
-    farther from a whole number than that.
-    """
-    (path,) = files["counts"]
-    stored = ad.read_h5ad(path)
-    per_count = stored.obs["n_counts"].to_numpy(np.float64) / 1e4
-    values = stored.raw.X.astype(np.float64).expm1().multiply(per_count[:, None]).tocsr()
-    whole = np.rint(values.data)
-    off = np.abs(values.data - whole)
-    bad = off > 5e-4 * (values.data + np.repeat(per_count, np.diff(values.indptr))) + 1e-3
-    if bad.any():
-        raise UserError(
-            f"{path}: {bad.sum()} rebuilt counts are not whole numbers, the first is {values.data[bad][0]:.4f}; "
-            "install the version of scanpy that requirements.lock names"
-        )
-    values.data = whole
-    obs = pd.DataFrame({"cell_type": stored.obs["bulk_labels"].astype(str), "pct_counts_mt": 100 * stored.obs["percent_mito"]})
-    return _named(values, obs, pd.DataFrame(index=stored.raw.var_names))
-
-
-def read_digits(files: Files) -> ad.AnnData:
-    """Read scikit-learn's digits: 64 pixel intensities from 0 to 16 and the digit in the last column of a gzipped CSV.
-
-    Returns images x pixels with obs cell_type (the digit). Raises UserError for any other table.
-    """
-    (path,) = files["counts"]
-    with gzip.open(path) as file:
-        table = np.loadtxt(file, delimiter=",")
-    if table.ndim != 2 or table.shape[1] != 65:
-        raise UserError(f"{path} has shape {table.shape}, but digits have 64 pixels and a label; fetch it again")
-    names = [f"image_{i:04d}" for i in range(len(table))]
-    obs = pd.DataFrame({"cell_type": table[:, -1].astype(int).astype(str)}, index=names)
-    return _named(sparse.csr_matrix(table[:, :-1]), obs, pd.DataFrame(index=_pixel_names(8, 8)))
+    return named(sparse.csr_matrix(table.to_numpy()), pd.DataFrame(index=table.index), pd.DataFrame(index=table.columns))
 
 
 def read_blobs(files: Files, **parameters) -> ad.AnnData:
@@ -267,27 +159,13 @@ def read_annotation(paths: list[Path]) -> pd.DataFrame:
     if len(paths) > 1:
         raise UserError(f"{paths[0].parent} is a folder, but an annotation is a file; name the table in it")
     (path,) = paths
-    with _readable("a table of annotations", [path]):
+    with readable("a table of annotations", [path]):
         if not path.name.lower().endswith(".h5ad"):
             return _text_table(path, str)
         with h5py.File(path) as file:
             if isinstance(file["obs"], h5py.Group):
                 return ad.io.read_elem(file["obs"])
         return ad.read_h5ad(path).obs
-
-
-@contextmanager
-def _readable(what: str, paths: list[Path], called: Path | None = None) -> Iterator[None]:
-    """Turn the errors of libraries that read files into a UserError with their names; called: what to call an unpacked file."""
-    try:
-        for path in paths:
-            if path.stat().st_size == 0:
-                raise UserError(f"{called or path} is empty (0 bytes); bring it here again")
-        yield
-    except BROKEN as error:
-        names = called or ", ".join(map(str, paths))
-        reason = " ".join(str(error).split())
-        raise UserError(f"{names} cannot be read as {what} ({reason}); is the file whole, and of that format?") from error
 
 
 def _check_hdf5(path: Path, kind: str) -> None:
@@ -304,7 +182,7 @@ def _legacy(path: Path, layer: str | None) -> ad.AnnData:
     known = [*(["raw"] if whole.raw is not None else []), *whole.layers]
     if values is None:
         raise _no_layer(path, layer, known)
-    adata = _named(values, whole.obs, var)
+    adata = named(values, whole.obs, var)
     adata.uns["layers"] = known
     return adata
 
@@ -344,13 +222,6 @@ def _stored_matrix(path: Path, place: str):
     return matrix
 
 
-def _named(values, obs: pd.DataFrame, var: pd.DataFrame) -> ad.AnnData:
-    """Return an AnnData whose cells and genes are named by text, without asking anndata to mend repeated names."""
-    for frame in (obs, var):
-        frame.index = frame.index.astype(str)
-    return ad.AnnData(values, obs=obs, var=var)
-
-
 def _gene_expression(adata: ad.AnnData, kinds: Iterable[str] | None) -> ad.AnnData:
     """Return the genes among features of the given kinds; all of them where no kinds are known."""
     return adata if kinds is None else adata[:, np.asarray(kinds) == "Gene Expression"].copy()
@@ -386,7 +257,7 @@ def _matrix_folder(paths: list[Path], where: Path) -> ad.AnnData:
         (found[part],) = fitting
     content, form = {}, {"sep": "\t", "header": None, "dtype": str, "keep_default_na": False}
     for part, path in found.items():
-        with _readable("a part of a 10x matrix", [path], called=where / path.name):
+        with readable("a part of a 10x matrix", [path], called=where / path.name):
             content[part] = io.mmread(str(path)) if part == "matrix" else pd.read_csv(path, **form)
     values, barcodes, genes = sparse.csr_matrix(content["matrix"].T), content["barcodes"], content["genes"]
     if values.shape != (len(barcodes), len(genes)):
@@ -396,7 +267,7 @@ def _matrix_folder(paths: list[Path], where: Path) -> ad.AnnData:
         )
     symbols = genes[1] if genes.shape[1] > 1 else genes[0]
     var = pd.DataFrame({"gene_ids": genes[0].to_numpy()}, index=symbols.to_numpy())
-    return _gene_expression(_named(values, pd.DataFrame(index=barcodes[0].to_numpy()), var), genes.get(2))
+    return _gene_expression(named(values, pd.DataFrame(index=barcodes[0].to_numpy()), var), genes.get(2))
 
 
 @contextmanager
@@ -417,21 +288,3 @@ def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
     if Path(member.name).is_absolute():
         raise tarfile.AbsolutePathError(member)
     return tarfile.data_filter(member, folder)
-
-
-def _idx_array(path: Path, n_axes: int) -> np.ndarray:
-    """Read an array of unsigned bytes in the idx format: two zeros, type 8, number of axes, their lengths, the values."""
-    with _readable("idx", [path]):
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-        if content[:3] != b"\0\0\x08":
-            raise UserError(f"{path} is not an idx file of bytes; bring it again")
-        if content[3] != n_axes:
-            raise UserError(f"{path} holds an array of {content[3]} axes, but images have 3 and labels 1; are the two swapped?")
-        shape = tuple(np.frombuffer(content, ">u4", n_axes, 4))
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * n_axes).reshape(shape)
-
-
-def _pixel_names(rows: int, columns: int) -> list[str]:
-    return [f"pixel_{row}_{column}" for row in range(rows) for column in range(columns)]

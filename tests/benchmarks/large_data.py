@@ -3,8 +3,8 @@
     python tests/benchmarks/large_data.py [cells]
 
 Draws counts of 20,000 genes at a density of 5 % for 1/8, 1/4, 1/2 and all of the cells (300,000 unless told), runs the workflow's
-rules ingest and preprocess on each in a temporary folder, with 2,000 variable genes, scaling and a tenth held out, and prints what
-Snakemake measured. Needs 20 bytes of disk a count.
+rules ingest and preprocess on each in a temporary folder, with 2,000 variable genes, scaling and a tenth held out, and prints
+what Snakemake measured. Needs 20 bytes of disk a count.
 """
 
 import sys

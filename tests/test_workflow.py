@@ -382,7 +382,10 @@ def test_an_error_in_a_job_is_one_line_and_its_traceback_is_in_the_log(workflow)
     run = workflow.snakemake("--cores", "1", "results/files/datasets/data/digit.csv")
     assert run.returncode == 1
     assert "Traceback" not in run.stdout
-    assert "fetch: package 'sklearn' ships no file 'datasets/data/digit.csv'; install the version" in run.stdout
+    assert (
+        "fetch datasets/data/digit.csv: package 'sklearn' ships no file 'datasets/data/digit.csv'; install the version"
+        in run.stdout
+    )
     assert "Traceback" in workflow.path("logs/fetch/datasets/data/digit.csv.log").read_text()
     assert not workflow.path("files/datasets/data/digit.csv").exists()
 

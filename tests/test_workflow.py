@@ -292,7 +292,7 @@ def test_a_published_file_that_nothing_can_bring_is_missed_before_a_run(workflow
     workflow.configure(run=["local"], studies={"local": study})
     run = workflow.snakemake("-n")
     assert run.returncode == 1
-    assert "sclatent: datasets.kang_subset.files.counts: 'kang_6587x9015.h5ad' has no URL and is in none of" in run.stdout
+    assert "sclatent: datasets.kang_subset.files.counts: file 'kang_6587x9015.h5ad' has no URL and is in none of" in run.stdout
 
 
 def test_the_examples_of_the_readme_work(workflow):

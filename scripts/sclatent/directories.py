@@ -29,6 +29,14 @@ def find(name: str, directories: Sequence[str | Path]) -> Path | None:
     return None
 
 
+def nowhere(name: str, directories: Iterable[str | Path]) -> UserError:
+    """Return the error for a file without a URL that none of the directories holds."""
+    return UserError(
+        f"file '{name}' has no URL and is in none of the data directories ({', '.join(map(str, directories))}); put it in one of "
+        f"them, or name its folder in the setting data_directories or the environment variable {VARIABLE}"
+    )
+
+
 def own_files(path: str, directories: Iterable[Path]) -> list[str]:
     """Return the files of a user's path: itself, or the parts of the 10x matrix in a folder.
 

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from sclatent.atomic import replacing
-from sclatent.directories import find
+from sclatent.directories import find, nowhere
 from sclatent.errors import UserError
 from sclatent.provenance import sha256_of
 
@@ -67,10 +67,7 @@ def fetch(
     elif file["urls"]:
         source = _downloaded(file, downloads, progress)
     else:
-        raise UserError(
-            f"file '{name}' has no URL and is in none of the data directories ({', '.join(map(str, directories))}); "
-            "put it in one of them, or name its folder in the setting data_directories or the environment variable SCLATENT_DATA"
-        )
+        raise nowhere(name, directories)
     if not _has_checksum(file):
         log.warning("%s has no checksum to compare with; that of %s is SHA-256 %s", name, source, sha256_of(source))
     with replacing(destination) as temporary:

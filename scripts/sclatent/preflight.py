@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from sclatent.config import Config
-from sclatent.directories import VARIABLE, data_directories, find, own_files
+from sclatent.directories import data_directories, find, nowhere, own_files
 from sclatent.errors import UserError
 
 # Snakemake's options that look at a workflow or mend its state; they run no job and take no lock.
@@ -36,10 +36,7 @@ def check_own_files(config: Config) -> None:
                 if file.path is not None:
                     own_files(file.path, directories)
                 elif not (file.package or file.urls or find(file.name, [*directories, "results/files"])):
-                    raise UserError(
-                        f"'{file.name}' has no URL and is in none of the data directories ({', '.join(map(str, directories))}); "
-                        f"put it in one of them, or name its folder in data_directories or the environment variable {VARIABLE}"
-                    )
+                    raise nowhere(file.name, directories)
             except UserError as error:
                 raise UserError(f"datasets.{name}.files.{role}: {error}") from error
 

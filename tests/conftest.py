@@ -4,9 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import anndata as ad
+import h5py
+import numpy as np
 import pytest
 import yaml
 from hypothesis import settings
+from scipy import sparse
 
 settings.register_profile("project", deadline=None, derandomize=True)  # the same examples everywhere, however slow the machine
 settings.load_profile("project")
@@ -38,6 +42,23 @@ def data_dir() -> Path:
     if not all((folder / name).is_file() for name in needed):
         pytest.skip(f"set SCLATENT_DATA to the folder with {', '.join(needed)} to run this test")
     return folder
+
+
+def write_by_hand(path: Path, adata: ad.AnnData, counts: np.ndarray, dtype, index_dtype="<i4", layout: str = "csr") -> None:
+    """Write an AnnData file with the cells and genes of adata and with counts of any type and byte order."""
+    with h5py.File(path, "w") as file:
+        ad.io.write_elem(file, "obs", adata.obs)
+        ad.io.write_elem(file, "var", adata.var)
+        if layout == "dense":
+            file["X"] = counts.astype(dtype)
+            file["X"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+            return
+        values = (sparse.csr_matrix if layout == "csr" else sparse.csc_matrix)(counts)
+        group = file.create_group("X")
+        group.attrs.update({"encoding-type": f"{layout}_matrix", "encoding-version": "0.1.0", "shape": counts.shape})
+        group["data"] = values.data.astype(dtype)
+        group["indices"] = values.indices.astype(index_dtype)
+        group["indptr"] = values.indptr.astype(index_dtype)
 
 
 class Workflow:

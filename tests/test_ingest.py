@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import write_by_hand
 from scipy import sparse
 
 from sclatent import blocks
@@ -249,22 +250,6 @@ def test_dense_counts_are_stored_sparse_with_a_warning(caplog):
     assert "the matrix is dense" in caplog.text
 
 
-def write_by_hand(path, dtype, layout):
-    """Write the example as AnnData would, with numbers of any type and byte order."""
-    with h5py.File(path, "w") as file:
-        ad.io.write_elem(file, "obs", source().obs)
-        ad.io.write_elem(file, "var", source().var)
-        if layout == "dense":
-            file["X"] = COUNTS.astype(dtype)
-            file["X"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-            return
-        values = (sparse.csr_matrix if layout == "csr" else sparse.csc_matrix)(COUNTS)
-        group = file.create_group("X")
-        group.attrs.update({"encoding-type": f"{layout}_matrix", "encoding-version": "0.1.0", "shape": COUNTS.shape})
-        group["data"] = values.data.astype(dtype)
-        group["indices"], group["indptr"] = (part.astype(f"{dtype[0]}i4") for part in (values.indices, values.indptr))
-
-
 @pytest.mark.parametrize("large", [False, True], ids=["in memory", "block by block"])
 @pytest.mark.parametrize("layout", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("dtype", ["<i4", ">i4", "<f4", ">f8", "<u2", "<f2", ">i8"])
@@ -272,7 +257,7 @@ def test_every_form_of_the_counts_in_a_file_gives_the_same_csr(tmp_path, monkeyp
     if large:
         monkeypatch.setattr(blocks, "LARGE", 5)
         monkeypatch.setattr(blocks, "BLOCK", 5)
-    write_by_hand(tmp_path / "a.h5ad", dtype, layout)
+    write_by_hand(tmp_path / "a.h5ad", source(), COUNTS, dtype, index_dtype=f"{dtype[0]}i4", layout=layout)
     adata = written_and_read(ingested(read("h5ad", {"counts": [tmp_path / "a.h5ad"]})), tmp_path / "counts.h5ad")
     counts, expected = adata.layers["counts"], sparse.csr_matrix(COUNTS)
     assert counts.dtype == np.int32

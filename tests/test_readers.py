@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import scanpy
 import sklearn.datasets
+from conftest import write_by_hand
 from scipy import sparse
 from scipy.io import mmwrite
 
@@ -109,28 +110,10 @@ def test_an_anndata_file_of_the_old_kind_is_read():
     assert "has no layer 'counts'; known: raw" in refusal(counts_of, "h5ad", PBMC, layer="counts")
 
 
-def write_by_hand(path, dtype, index_dtype="<i4", layout="csr"):
-    """Write the example to an AnnData file with numbers of any type and byte order."""
-    adata = as_anndata()
-    with h5py.File(path, "w") as file:
-        ad.io.write_elem(file, "obs", adata.obs)
-        ad.io.write_elem(file, "var", adata.var)
-        if layout == "dense":
-            file["X"] = COUNTS.astype(dtype)
-            file["X"].attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
-            return
-        values = (sparse.csr_matrix if layout == "csr" else sparse.csc_matrix)(COUNTS)
-        group = file.create_group("X")
-        group.attrs.update({"encoding-type": f"{layout}_matrix", "encoding-version": "0.1.0", "shape": COUNTS.shape})
-        group["data"] = values.data.astype(dtype)
-        group["indices"] = values.indices.astype(index_dtype)
-        group["indptr"] = values.indptr.astype(index_dtype)
-
-
 @pytest.mark.parametrize("layout", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("dtype", [">i4", ">f8", ">u2", "<f2", ">f2", "<i8"])
 def test_numbers_of_any_size_and_byte_order_are_read(tmp_path, layout, dtype):
-    write_by_hand(tmp_path / "a.h5ad", dtype, index_dtype=dtype[0] + "i4", layout=layout)
+    write_by_hand(tmp_path / "a.h5ad", as_anndata(), COUNTS, dtype, index_dtype=dtype[0] + "i4", layout=layout)
     adata = counts_of("h5ad", tmp_path / "a.h5ad")
     assert_is_the_example(adata, IDS)
     assert adata.X.dtype.isnative
@@ -138,7 +121,7 @@ def test_numbers_of_any_size_and_byte_order_are_read(tmp_path, layout, dtype):
 
 
 def test_indices_of_the_other_byte_order_are_read(tmp_path):
-    write_by_hand(tmp_path / "a.h5ad", "<f4", index_dtype=">i8")
+    write_by_hand(tmp_path / "a.h5ad", as_anndata(), COUNTS, "<f4", index_dtype=">i8")
     adata = counts_of("h5ad", tmp_path / "a.h5ad")
     assert_is_the_example(adata, IDS)
     assert adata.X.indices.dtype.isnative
@@ -146,12 +129,12 @@ def test_indices_of_the_other_byte_order_are_read(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["S1", "complex128"])
 def test_values_that_are_no_numbers_are_refused_with_their_type(tmp_path, dtype):
-    write_by_hand(tmp_path / "a.h5ad", dtype, layout="dense")
+    write_by_hand(tmp_path / "a.h5ad", as_anndata(), COUNTS, dtype, layout="dense")
     assert "X holds values of type" in refusal(counts_of, "h5ad", tmp_path / "a.h5ad")
 
 
 def test_a_matrix_whose_values_lie_in_no_column_is_refused(tmp_path):
-    write_by_hand(tmp_path / "a.h5ad", "<f4")
+    write_by_hand(tmp_path / "a.h5ad", as_anndata(), COUNTS, "<f4")
     with h5py.File(tmp_path / "a.h5ad", "a") as file:
         file["X/indices"][0] = 1_000_000_000
     assert "a.h5ad cannot be read as h5ad" in refusal(counts_of, "h5ad", tmp_path / "a.h5ad")
@@ -161,7 +144,7 @@ def test_a_matrix_whose_values_lie_in_no_column_is_refused(tmp_path):
 def test_a_large_matrix_stored_by_rows_is_read_block_by_block(tmp_path, monkeypatch, layout, lazy):
     monkeypatch.setattr(blocks, "LARGE", 3)
     monkeypatch.setattr(blocks, "BLOCK", 2)
-    write_by_hand(tmp_path / "a.h5ad", "<i4", layout=layout)
+    write_by_hand(tmp_path / "a.h5ad", as_anndata(), COUNTS, "<i4", layout=layout)
     adata = counts_of("h5ad", tmp_path / "a.h5ad")
     assert is_lazy(adata.X) == lazy
     np.testing.assert_array_equal(np.concatenate([block.toarray() for _, block in blocks.row_blocks(adata.X)]), COUNTS)
@@ -675,7 +658,7 @@ def test_an_archive_whose_checksum_is_not_that_of_its_content_is_refused(tmp_pat
 
 
 def test_a_garbled_matrix_in_hdf5_is_refused_by_its_name(tmp_path):
-    write_by_hand(tmp_path / "a.h5ad", "<i4")
+    write_by_hand(tmp_path / "a.h5ad", as_anndata(), COUNTS, "<i4")
     with h5py.File(tmp_path / "a.h5ad", "a") as file:
         del file["obs"].attrs["encoding-version"]
         file["obs"].attrs["encoding-type"] = "of another time"

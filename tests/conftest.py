@@ -40,7 +40,7 @@ def data_dir() -> Path:
     folder = Path(os.environ.get("SCLATENT_DATA", ""))
     needed = ["pbmc3k_raw.h5ad", "kang_6587x9015.h5ad", "mnist/train-images-idx3-ubyte.gz"]
     if not all((folder / name).is_file() for name in needed):
-        pytest.skip(f"set SCLATENT_DATA to the folder with {', '.join(needed)} to run this test")
+        pytest.skip(f"needs real data that no package ships: set SCLATENT_DATA to the folder with {', '.join(needed)}")
     return folder
 
 

@@ -3,7 +3,7 @@
 from _job import provenance, run
 from sclatent.clustering import cluster_seeds
 from sclatent.matrices import read_matrix
-from sclatent.seeds import arrays_of
+from sclatent.seeds import arrays_of, latents_of
 from sclatent.tables import write_table
 
 
@@ -12,7 +12,7 @@ def main(snakemake):
     adata = read_matrix(files.latents)
     table = cluster_seeds(
         adata.obs_names,
-        latents=arrays_of(adata),
+        latents=latents_of(adata),
         maps=arrays_of(read_matrix(files.tsne)),
         n_clusters=adata.obs["cell_type"].nunique(),
         n_init=params.n_init,

@@ -1,45 +1,52 @@
 """Train one model on one data set with one seed."""
 
-import pandas as pd
-import torch
+from pathlib import Path
 
-from _job import provenance, run
+import pandas as pd
+
+from _job import provenance, run, terminal
+from sclatent.checkpoints import Checkpoint
 from sclatent.contracts import TABLES
 from sclatent.determinism import make_deterministic
 from sclatent.devices import choose_device
-from sclatent.models import hyperparameters_class, load_family
+from sclatent.runs import align, explains_counts, read_training_data, train_run
 from sclatent.tables import write_table
-from sclatent.training import or_reason, train
-from sclatent.values import check_none_held_out, read_values
+from sclatent.training import or_reason
+from sclatent.values import read_genes
 from sclatent.weights import save_run
+
+CHECKPOINTS = Path("results/checkpoints")  # no declared output, since Snakemake removes those of a job that was killed
 
 
 def main(snakemake):
-    data, params, output = snakemake.input.data, snakemake.params, snakemake.output
-    seed = int(snakemake.wildcards.seed)
-    device = choose_device(snakemake.resources.get("gpu", 0))
-    family = load_family(params.family)
-    hyperparameters = hyperparameters_class(params.family).model_validate(params.hyperparameters)
+    files, params, output, wildcards = snakemake.input, snakemake.params, snakemake.output, snakemake.wildcards
+    seed = int(wildcards.seed)
+    device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     make_deterministic(seed, params.threads)
-    values = read_values(data).for_training()
-    check_none_held_out(values.cells, snakemake.input.split)
-    x = torch.from_numpy(values.dense()).to(device)
-
-    def build_and_train():
-        model = family(x.shape[1], hyperparameters).to(device)
-        return model, train(model, x, **params.training)
-
-    trained, reason = or_reason(build_and_train)
+    told, counts = params.told, explains_counts(params.settings["hyperparameters"])
+    guide = {"labels": told["labels"], "clusters": files.get("clusters")}
+    own = told["labelled"] == wildcards.dataset
+    data = read_training_data(files.data, files.split, told["condition"], counts=counts, **guide if own else {})
+    labelled = data if own else None
+    if files.get("labelled"):
+        other = read_training_data(files.labelled, files.labelled_split, told["condition"], data.conditions, counts, **guide)
+        labelled = align(other, read_genes(files.labelled_split), read_genes(files.split))
+    inputs = sorted({path for name, path in files.items() if name != "code"})
+    state = provenance(snakemake, inputs, seed, device)["fingerprint"]
+    checkpoint = Checkpoint(CHECKPOINTS / f"{wildcards.dataset}.{wildcards.model}.{seed}.{state[:16]}.safetensors")
+    trained, reason = or_reason(lambda: train_run(data, labelled, params.settings, device, checkpoint, terminal()))
     model, history = trained or (None, [])
-    origin = provenance(snakemake, [data], seed, device)
-    settings = {
-        "family": params.family,
-        "hyperparameters": params.hyperparameters,
-        "training": params.training,
-        "n_vars": x.shape[1],
+    origin = provenance(snakemake, inputs, seed, device)
+    record = {
+        **params.settings,
+        "n_vars": data.values.n_vars,
+        "n_counts": data.values.n_vars if counts else None,
+        "conditions": data.conditions,
+        "classes": () if labelled is None else labelled.classes,
     }
-    save_run(model, output.weights, output.run, settings, reason, origin)
+    save_run(model, output.weights, output.run, record, reason, origin)
     write_table(pd.DataFrame(history, columns=list(TABLES["history"])), output.history, "history", origin)
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import settings
 from scipy import sparse
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models in tests are small: more threads only wait for each other
 settings.register_profile("project", deadline=None, derandomize=True)  # the same examples everywhere, however slow the machine
 settings.load_profile("project")
 

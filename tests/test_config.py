@@ -94,6 +94,15 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
         ("datasets.digits.qc", {"min_genes": 9, "max_genes": 9}, ["min_genes (9) must be below max_genes (9)"]),
         ("datasets.digits.n_top_genes", 5, ["n_top_genes needs normalization: log"]),
         ("studies.quickstart.seeds", [], ["seeds", "at least 1"]),
+        ("models.ae.training.phases", [{"epoch": 1}], ["models.ae.training.phases.0.epoch", "did you mean 'epochs'"]),
+        ("models.ae.training.objective", "pretraining", ["models.ae.training", "pretraining", "components", "ae has not"]),
+        ("models.ae.training.patience", 3, ["patience needs validation"]),
+        ("models.gmvae.supervision", {"labels": "cell_type"}, ["models.gmvae", "supervision", "go together"]),
+        ("models.gmvae.training", {"objective": "supervised"}, ["models.gmvae", "supervision", "go together"]),
+        ("models.gmvae_guided.supervision.labels", "leiden", ["models.gmvae_guided.supervision.labels", "'louvain'"]),
+        ("models.ae.input", {"mask": 1}, ["models.ae.input.mask", "less than 1"]),
+        ("studies.quickstart.models", ["cvae_forget"], ["is told the condition", "'pbmc68k_reduced' does not have"]),
+        ("device", "gpu", ["device", "'gpu'", "'cuda'"]),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key_and_the_cure(raw_config, path, value, words):
@@ -102,6 +111,29 @@ def test_a_mistake_is_one_line_that_names_the_key_and_the_cure(raw_config, path,
     message = str(raised.value)
     assert "\n" not in message
     assert [word for word in words if word not in message] == []
+
+
+def test_a_phase_has_from_the_training_what_it_leaves_out(raw_config):
+    training = {"epochs": 5, "learning_rate": 0.01, "phases": [{"objective": "pretraining"}, {"epochs": 7}]}
+    phases = load(changed(raw_config, "models.gmvae.training", training)).models["gmvae"].training.model_dump()["phases"]
+    assert phases == [
+        {"epochs": 5, "learning_rate": 0.01, "objective": "pretraining"},
+        {"epochs": 7, "learning_rate": 0.01, "objective": "unsupervised"},
+    ]
+
+
+def test_no_model_is_told_labels_that_are_clusters_of_cells_held_out(raw_config):
+    study = {"title": "x", "datasets": ["pbmc3k"], "models": ["gmvae_guided"], "seeds": [0]}
+    raw_config = changed(raw_config, "studies.x", study)
+    load(raw_config)
+    with pytest.raises(UserError, match="told the cell_type of each cell, but those of 'pbmc3k' are derived from all cells"):
+        load(changed(raw_config, "studies.x.models", ["gmvae_5_percent"]))
+    study = {"title": "x", "datasets": ["digits"], "models": ["other"], "seeds": [0]}
+    other = {**raw_config["models"]["gmvae_5_percent"], "supervision": {"labels": "cell_type", "dataset": "pbmc3kk"}}
+    with pytest.raises(
+        UserError, match=r"models\.other\.supervision\.dataset names 'pbmc3kk', which is not defined; did you mean"
+    ):
+        load({**raw_config, "models": {**raw_config["models"], "other": other}, "studies": {**raw_config["studies"], "x": study}})
 
 
 @pytest.mark.parametrize("family", family_names())

@@ -5,26 +5,28 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import sparse
 
 from sclatent import dependencies
 from sclatent.atomic import replacing
 from sclatent.dependencies import LIBRARY, code_of
 from sclatent.errors import UserError
+from sclatent.inputs import Input
 from sclatent.matrices import read_matrix, write_matrix
-from sclatent.models import hyperparameters_class, load_family
 from sclatent.provenance import describe
 from sclatent.seeds import arrays_of, collect_seeds, failures_of
 from sclatent.tables import read_provenance, read_table, write_table
+from sclatent.trained import Trained
 from sclatent.values import read_values
-from sclatent.weights import load_model, read_record, read_weights_provenance, save_run
+from sclatent.weights import load_trained, read_record, read_weights_provenance, save_run
 
 ORIGIN = {"step": "test", "fingerprint": "0"}
 
 
 @pytest.fixture
 def history():
-    return pd.DataFrame({"epoch": [1, 2], "part": ["loss", "loss"], "value": [2.0, 1.0]})
+    return pd.DataFrame({"epoch": [1, 2], "split": ["train"] * 2, "part": ["loss", "loss"], "value": [2.0, 1.0]})
 
 
 @pytest.fixture
@@ -129,18 +131,23 @@ def test_seeds_lie_side_by_side(tmp_path, counts):
 
 
 def test_a_model_returns_from_its_files(tmp_path):
-    hyperparameters = hyperparameters_class("vae")()
-    model = load_family("vae")(5, hyperparameters)
+    settings = {"scale": True, "max_value": 10.0, "n_pcs": 3, "mask": 0.5}
+    trained = Trained("cvae", {"latent_dim": 2}, Input(6, **settings, genes=torch.tensor([5, 0, 1, 3])), 4, ["a", "b"])
+    trained.input.mean.fill_(2.0)
     files = tmp_path / "w.safetensors", tmp_path / "run.json"
-    settings = {"family": "vae", "hyperparameters": hyperparameters.model_dump(), "n_vars": 5}
-    save_run(model, *files, settings, "", ORIGIN)
-    again = load_model(*files)
-    assert all((again.state_dict()[name] == value).all() for name, value in model.state_dict().items())
+    record = {"family": "cvae", "hyperparameters": {"latent_dim": 2}, "input": settings}
+    record |= {"n_vars": 6, "n_counts": 4, "conditions": ["a", "b"]}
+    save_run(trained, *files, record, "", ORIGIN)
+    again = load_trained(*files)
+    assert set(again.state_dict()) == set(trained.state_dict())
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in trained.state_dict().items())
+    assert (again.model.n_features, again.model.n_vars, again.model.n_conditions) == (3, 4, 2)
+    assert (again.input.max_value, again.input.mask, again.training) == (10.0, 0.5, False)
     assert read_record(files[1])["status"] == "trained"
     assert read_weights_provenance(files[0]) == ORIGIN
     files[0].write_bytes(files[0].read_bytes()[:100])
     with pytest.raises(UserError, match="does not hold what"):
-        load_model(*files)
+        load_trained(*files)
 
 
 def test_a_failed_run_leaves_a_record_and_no_weights(tmp_path):
@@ -175,17 +182,26 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
         return {str(path.relative_to(LIBRARY)) for path in code_of([LIBRARY.parent / start for start in starts])}
 
     assert names("train.py", "sclatent/models/vsc.py") == {
+        "blocks.py",
+        "cells.py",
+        "checkpoints.py",
         "determinism.py",
         "devices.py",
         "distributions.py",
+        "inputs.py",
         "likelihoods.py",
+        "linear_error.py",
         "models/__init__.py",
         "models/base.py",
         "models/hyperparameters.py",
         "models/vae.py",
         "models/vsc.py",
         "networks.py",
+        "principal.py",
+        "runs.py",
+        "sparse_rows.py",
         "tables.py",
+        "trained.py",
         "training.py",
         "values.py",
         "weights.py",

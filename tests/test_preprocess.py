@@ -12,6 +12,7 @@ from scipy import sparse
 
 from sclatent import blocks
 from sclatent import preprocess as module
+from sclatent.config import Training
 from sclatent.data_clusters import data_clusters
 from sclatent.datasets import Clusters
 from sclatent.determinism import make_deterministic
@@ -405,20 +406,29 @@ def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, mo
     import train  # imports torch, which no other test here needs
 
     write_and_read(preprocess(split_pbmc, {}, n_top_genes=50)[0], tmp_path / "x.h5ad")
-    params = {"family": "pca", "hyperparameters": {"latent_dim": 2}, "threads": 1}
-    params["training"] = {"epochs": 1, "batch_size": 64, "learning_rate": 1e-3}
+    settings = {
+        "family": "pca",
+        "hyperparameters": {"latent_dim": 2},
+        "input": {},
+        "training": Training().model_dump(),
+        "share": None,
+    }
+    told = {"condition": None, "labels": None, "labelled": None}
     output = {"weights": tmp_path / "w.safetensors", "run": tmp_path / "run.json", "history": tmp_path / "history.tsv"}
     job = Named(
         rule="train",
         input=Named(data=tmp_path / "x.h5ad", split=tmp_path / "x.h5ad", code=[__file__]),
-        params=Named(params),
+        params=Named(settings=settings, told=told, threads=1),
         output=Named(output),
-        wildcards=Named(seed="0"),
+        wildcards=Named(dataset="x", model="m", seed="0"),
         resources={},
+        config={"device": "cpu"},
     )
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "make_deterministic", lambda seed, threads: None)  # it sets torch for the whole process
     with monkeypatch.context() as patch:
-        patch.setattr(train, "read_values", lambda path: replace(read_values(path), training=np.ones(700, dtype=bool)))
+        everything = lambda path, counts: replace(read_values(path), training=np.ones(700, dtype=bool))  # noqa: E731
+        patch.setattr("sclatent.runs.read_values", everything)
         with pytest.raises(LeakError, match="140 cells held out reached training"):
             train.main(job)
     assert not any(path.exists() for path in output.values())

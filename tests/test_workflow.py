@@ -43,20 +43,20 @@ class Hyperparameters(BaseHyperparameters):
 
 
 class Model(LatentModel):
-    def __init__(self, n_vars, hyperparameters):
-        super().__init__(n_vars, hyperparameters)
-        self.encoder = nn.Linear(n_vars, self.latent_dim)
+    def __init__(self, n_features, n_vars, n_conditions, hyperparameters):
+        super().__init__(n_features, n_vars, n_conditions, hyperparameters)
+        self.encoder = nn.Linear(n_features, self.latent_dim)
         self.decoder = nn.Linear(self.latent_dim, n_vars)
         self.factor = torch.nan if torch.initial_seed() == hyperparameters.bad_seed else 1.0
 
-    def loss(self, x):
-        return {"loss": self.factor * squared_error(x, self.decode(self.encode(x).mean)).mean()}
+    def loss(self, batch, progress=1.0):
+        return {"loss": self.factor * squared_error(batch.x, self.decode(self.encode(batch.seen).mean)).mean()}
 
-    def encode(self, x):
-        z = self.encoder(x)
+    def encode(self, seen, condition=None):
+        z = self.encoder(seen)
         return Latents(z, z)
 
-    def decode(self, z):
+    def decode(self, z, condition=None, sample=False):
         return self.decoder(z)
 """
 CHEAP = {"embedding": {"max_iter": 250}, "clustering": {"n_init": 3}}
@@ -105,7 +105,7 @@ def test_a_failed_seed_is_a_row_with_its_reason_and_the_others_go_on(finished):
     trained = {("pca", 0), ("pca", 7), ("toy", 0)}
     assert {run for run, status in runs["status"].items() if status == "trained"} == trained
     assert runs.loc[("toy", 7), "reason"] == "loss part 'loss' is nan in epoch 1, step 1"
-    assert runs.loc[("wide", 0), "reason"] == "latent_dim is 4000 but must be below 693 for data of (693, 765)"
+    assert runs.loc[("wide", 0), "reason"] == "4000 principal components must be below 693 for data of (693, 765)"
     summary = read_table(finished.path("studies/small/summary.tsv"), "summary").groupby("model").first()
     assert summary["n"].to_dict() == {"pca": 2, "toy": 1, "wide": 0}
     assert summary["failed_share"].to_dict() == {"pca": 0.0, "toy": 0.5, "wide": 1.0}

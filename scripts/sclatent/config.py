@@ -6,22 +6,83 @@ workflow read from its files into a `Config`, or raises UserError with one line 
 
 import re
 from types import UnionType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from sclatent.datasets import Dataset, File
+from sclatent.datasets import Dataset, File, labels_of
 from sclatent.errors import UserError, nearest
 from sclatent.models import hyperparameters_class
 from sclatent.schema import Name, Section
 
+Objective = Literal["unsupervised", "pretraining", "supervised", "semi_supervised"]
+
+
+class Input(Section):
+    """What models are given in place of normalised values; means, deviations and axes are those of training cells."""
+
+    scale: bool = Field(False, description="z-scores: each gene less its mean, by its standard deviation")
+    max_value: float | None = Field(None, gt=0, description="clip to at most this far from zero, after scaling")
+    n_pcs: int | None = Field(None, ge=1, description="principal components in place of genes; genes where left out")
+    mask: float = Field(0, ge=0, lt=1, description="share of the genes that each step hides from the encoder, to denoise")
+
+
+class Supervision(Section):
+    """Cells whose labels a training sees, for phases with the objective supervised or semi_supervised."""
+
+    labels: Literal["cell_type", "louvain"] = Field(
+        description="their cell types, or Louvain clusters of the data set's training cells, which use no label"
+    )
+    share: float = Field(1.0, gt=0, le=1, description="share of the cells whose label is seen, drawn at random by the seed")
+    dataset: Name | None = Field(None, description="data set of the labelled cells; the one that is trained on where left out")
+
+
+class Phase(Section):
+    """A part of a training with an optimiser of its own; what it leaves out it has from the training."""
+
+    epochs: int | None = Field(None, ge=1, description="passes over the cells")
+    learning_rate: float | None = Field(None, gt=0, description="the optimiser's step size")
+    objective: Objective | None = Field(None, description="what is minimised")
+
 
 class Training(Section):
-    """How a model is trained with Adam."""
+    """How a model is trained."""
 
-    epochs: int = Field(200, ge=1, description="passes over the data")
+    epochs: int = Field(200, ge=1, description="passes over the cells")
+    learning_rate: float = Field(1e-3, gt=0, description="the optimiser's step size")
+    objective: Objective = Field(
+        "unsupervised",
+        description="what is minimised: the loss of cells without labels; pretraining: that of a plain VAE, after which k-means "
+        "places the components; supervised: that of labelled cells; semi_supervised: that of both in each step",
+    )
+    phases: list[Phase] = Field([], description="parts of the training, one after the other; a single one where left out")
     batch_size: int = Field(256, ge=1, description="cells a step; the last step of an epoch takes what is left")
-    learning_rate: float = Field(1e-3, gt=0, description="Adam's step size")
+    optimizer: Literal["adam", "adamw"] = Field("adam", description="adam, or adamw with its decoupled weight decay")
+    weight_decay: float = Field(0, ge=0, description="weight decay")
+    schedule: Literal["constant", "cosine"] = Field("constant", description="course of the step size in each phase")
+    warmup: float = Field(0, ge=0, lt=1, description="share of each phase over which the step size rises from 0")
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient, to which larger ones are scaled down")
+    validation: float = Field(0, ge=0, lt=1, description="share of the training cells on which the loss is only watched")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="end a phase after as many epochs without a lower loss on validation cells, and keep the best weights",
+    )
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16: matrix products in bfloat16, faster where the processor has them"
+    )
+
+    @model_validator(mode="after")
+    def _watches_something(self):
+        if self.patience is not None and not self.validation:
+            raise ValueError("patience needs validation, the share of the cells that it watches")
+        return self
+
+    def with_phases(self) -> "Training":
+        """Return the training with every phase written out."""
+        own = self.model_dump(include=set(Phase.model_fields))
+        phases = [Phase(**{**own, **phase.model_dump(exclude_none=True)}) for phase in self.phases or [Phase()]]
+        return self.model_copy(update={"phases": phases})
 
 
 class Model(Section):
@@ -30,6 +91,11 @@ class Model(Section):
     title: str = Field(description="name shown in figures and tables")
     family: str = Field(description="file of the family in scripts/sclatent/models, without .py")
     hyperparameters: dict[str, Any] = Field({}, description="those of the family; the rest keep their defaults")
+    input: Input = Field(Input(), description="what it is given")
+    condition: Literal["condition", "batch", "cell_type"] = Field(
+        "condition", description="the label that it is told of each cell, if its family is conditional"
+    )
+    supervision: Supervision | None = Field(None, description="labels that its training sees; none where left out")
     training: Training = Field(Training(), description="how it is trained; without effect on closed-form families")
 
 
@@ -64,6 +130,9 @@ class Config(Section):
     """The whole configuration."""
 
     run: list[Name] = Field(min_length=1, description="studies that a plain run makes")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where models run; auto: on a GPU where the job was given one, and on the processor where not"
+    )
     threads: int = Field(1, ge=1, description="threads of each numerical job; results are bit-identical at equal threads")
     data_directories: list[str] = Field(
         ["data"], min_length=1, description="folders where files are looked for; downloads are kept in the first"
@@ -100,12 +169,31 @@ def load(raw: dict) -> Config:
             _check_reference(f"studies.{name}.datasets", dataset, config.datasets)
         for model in study.models:
             _check_reference(f"studies.{name}.models", model, config.models)
+            for dataset in study.datasets:
+                _check_labels(name, dataset, model, config)
     return config
 
 
 def published_files(config: Config) -> dict[str, File]:
     """Return the files of all data sets that fetching brings here, by name."""
     return {file.name: file for dataset in config.datasets.values() for file in dataset.files.values() if file.name}
+
+
+def _check_labels(study: str, dataset: str, model: str, config: Config) -> None:
+    """Refuse models that see labels which a data set has not, or which are clusters of cells held out, too."""
+    settings = config.models[model]
+    seen = {dataset: settings.condition} if hyperparameters_class(settings.family).conditional else {}
+    if settings.supervision is not None:
+        labelled = settings.supervision.dataset or dataset
+        _check_reference(f"models.{model}.supervision.dataset", labelled, config.datasets)
+        if settings.supervision.labels == "cell_type":
+            seen[labelled] = "cell_type"
+    for name, label in seen.items():
+        where = f"configuration: studies.{study}: model '{model}' is told the {label} of each cell"
+        if label not in labels_of(config.datasets[name]):
+            raise UserError(f"{where}, which data set '{name}' does not have; choose another of the two, or name its column")
+        if label == "cell_type" and config.datasets[name].labels == "derived":
+            raise UserError(f"{where}, but those of '{name}' are derived from all cells, held out or not; use labels: louvain")
 
 
 def _with_defaults(name: str, model: Model) -> Model:
@@ -119,7 +207,19 @@ def _with_defaults(name: str, model: Model) -> Model:
         complete = family.model_validate(model.hyperparameters)
     except ValidationError as error:
         raise UserError(_one_line(error, family, f"{where}.hyperparameters")) from error
-    return model.model_copy(update={"hyperparameters": complete.model_dump()})
+    training = model.training.with_phases()
+    objectives = {phase.objective for phase in training.phases}
+    if objectives != {"unsupervised"} and not family.mixture:
+        raise UserError(
+            f"configuration: {where}.training: objective {min(objectives - {'unsupervised'})} is for families with components, "
+            f"which {model.family} has not"
+        )
+    if (model.supervision is not None) != bool(objectives & {"supervised", "semi_supervised"}):
+        raise UserError(
+            f"configuration: {where}: supervision, which names the labels, and a phase with the objective supervised or "
+            "semi_supervised, which uses them, go together"
+        )
+    return model.model_copy(update={"hyperparameters": complete.model_dump(), "training": training})
 
 
 def _check_reference(where: str, name: str, known: dict) -> None:

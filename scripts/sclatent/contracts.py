@@ -67,6 +67,9 @@ MATRICES: dict[str, list[Slot]] = {
     "latents": [
         Slot("obsm/mean_seed_*", "dense float32", f"posterior mean {LATENT}"),
         Slot("obsm/sample_seed_*", "dense float32", "one draw from the posterior, in the same shape; stochastic models only"),
+        Slot("obsm/responsibilities_seed_*", "dense float32", "(n_cells, n_components) posterior of components; mixtures only"),
+        Slot("obsm/w_mean_seed_*", "dense float32", "(n_cells, w_dim) mean of the latent that moves components; mixtures only"),
+        Slot("obsm/w_sample_seed_*", "dense float32", "one draw of it"),
         CELL_TYPE,
     ],
     "embedding": [
@@ -116,9 +119,10 @@ TABLES: dict[str, dict[str, Column]] = {
         "cluster": Column("whole", "number of its Louvain cluster, from 0"),
     },
     "history": {
-        "epoch": Column("whole", "epoch, from 1"),
+        "epoch": Column("whole", "epoch, from 1, counted through all phases"),
+        "split": Column("text", "train, or validation: training cells on which the loss is only watched"),
         "part": Column("text", "part of the loss; loss is what was minimised"),
-        "value": Column("real", "mean over the cells of the epoch"),
+        "value": Column("real", "mean over the cells; on validation cells at the end of the epoch, without masks and warm-up"),
     },
     "clusters": {
         "cell": Column("text", "name of the cell"),
@@ -164,7 +168,8 @@ TABLES: dict[str, dict[str, Column]] = {
 OTHERS = {
     "files/{file}": "a published file as it was fetched, checked against the data-set table",
     "weights.safetensors": "parameters and buffers of a trained model, float32, by name; none for a failed run",
-    "run.json": "status (trained or failed), reason, family, hyperparameters, training, n_vars, provenance",
+    "run.json": "status (trained or failed), reason, family, hyperparameters, input, training, share of labels seen, n_vars "
+    "(genes of the data set), n_counts (genes whose counts it explains), conditions and classes (names, in order), provenance",
     "headline.txt, headline.html": "the headline table as text and as a page",
     "figures/{figure}/{subject}.svg, .ipynb": "a figure, and the executed notebook that drew it",
     "configuration.yaml": "the effective configuration",

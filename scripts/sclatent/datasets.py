@@ -212,3 +212,10 @@ class Dataset(Section):
             raise ValueError("balance.by cannot be cell_type where labels are derived from all cells; use louvain")
         if self.holdout is not None and "cell_type" in {*self.holdout.stratify, *(self.holdout.cells or {})}:
             raise ValueError("holdout cannot name cell_type where labels are derived, as they are derived after it")
+
+
+def labels_of(dataset: Dataset) -> set[str]:
+    """Return which of cell_type, condition and batch the cells of a data set have."""
+    if dataset.format in LABELLED:
+        return {"cell_type", "condition"} if dataset.format == "blobs" else {"cell_type"}
+    return {"cell_type"} | {label for label in ("condition", "batch") if getattr(dataset.columns, label) is not None}

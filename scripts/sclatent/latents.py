@@ -2,25 +2,31 @@
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sclatent.errors import TrainingError
-from sclatent.models.base import LatentModel
+from sclatent.trained import Trained
 from sclatent.values import Values
 
 BATCH = 4096
 
 
 @torch.no_grad()
-def encode(model: LatentModel, values: Values) -> dict[str, np.ndarray]:
-    """Return the latents of all N cells: {"mean": (N, L)} and, for stochastic models, {"sample": (N, L)}, float32.
+def encode(trained: Trained, values: Values, condition: Tensor | None = None) -> dict[str, np.ndarray]:
+    """Return the latents of all N cells, float32: {"mean": (N, L)}, for stochastic models {"sample": (N, L)}, for mixtures more.
 
-    Raises TrainingError where a latent is not finite, or the mean is the same for every cell.
+    Those are {"responsibilities": (N, K), "w_mean": (N, W), "w_sample": (N, W)}. condition: (N, C) one-hot. Raises
+    TrainingError where a latent is not finite, or the mean is the same for every cell.
     """
-    starts = range(0, len(values.cells), BATCH)
-    batches = [model.encode(torch.from_numpy(values.dense(slice(i, i + BATCH))).to(model.device)) for i in starts]
-    latents = {"mean": torch.cat([batch.mean for batch in batches]).cpu().numpy()}
-    if model.stochastic:
-        latents["sample"] = torch.cat([batch.sample for batch in batches]).cpu().numpy()
+    model = trained.model
+    batches = []
+    for start in range(0, len(values.cells), BATCH):
+        rows = slice(start, start + BATCH)
+        x = torch.from_numpy(values.dense(rows)).to(model.device)
+        batches.append(trained.encode(x, None if condition is None else condition[rows].to(model.device)))
+    fields = [name for name in batches[0]._fields if name != "sample" or model.stochastic]
+    fields = [name for name in fields if getattr(batches[0], name) is not None]
+    latents = {name: torch.cat([getattr(batch, name) for batch in batches]).cpu().numpy() for name in fields}
     for name, latent in latents.items():
         if not np.isfinite(latent).all():
             raise TrainingError(f"the {name} latent of {np.sum(~np.isfinite(latent).all(axis=1))} cells is not finite")

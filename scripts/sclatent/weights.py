@@ -9,38 +9,40 @@ from safetensors.torch import load_file, save_file
 
 from sclatent.atomic import replacing, write_text
 from sclatent.errors import UserError
-from sclatent.models import hyperparameters_class, load_family
-from sclatent.models.base import LatentModel
+from sclatent.inputs import Input
 from sclatent.provenance import as_text
+from sclatent.trained import Trained
 
 
-def save_run(model: LatentModel | None, weights: Path, run: Path, settings: dict, reason: str, provenance: dict) -> None:
-    """Write the weights of a run and its record; a failed run has model None, a reason, and a file without weights.
+def save_run(trained: Trained | None, weights: Path, run: Path, settings: dict, reason: str, provenance: dict) -> None:
+    """Write the weights of a run and its record; a failed run has None, a reason, and a file without weights.
 
-    settings: family, hyperparameters and n_vars, which rebuild the model, and training.
+    settings: family, hyperparameters, input, n_vars, n_counts and conditions, which rebuild the model, and whatever else the
+    record should tell.
     """
-    tensors = {} if model is None else {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    tensors = {} if trained is None else {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
     with replacing(weights) as temporary:
         save_file(tensors, temporary, metadata={"provenance": as_text(provenance)})
-    record = {"status": "failed" if model is None else "trained", "reason": reason, **settings, "provenance": provenance}
+    record = {"status": "failed" if trained is None else "trained", "reason": reason, **settings, "provenance": provenance}
     write_text(run, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
 def read_record(run: str | Path) -> dict:
-    """Read the record of a run: status, reason, family, hyperparameters, training, n_vars, provenance."""
+    """Read the record of a run: status, reason, the settings given to `save_run`, provenance."""
     return json.loads(Path(run).read_text())
 
 
-def load_model(weights: str | Path, run: str | Path, device: str = "cpu") -> LatentModel:
+def load_trained(weights: str | Path, run: str | Path, device: str = "cpu") -> Trained:
     """Rebuild the trained model of a run, in evaluation mode. Raises UserError where the weights are not whole."""
     record = read_record(run)
-    hyperparameters = hyperparameters_class(record["family"]).model_validate(record["hyperparameters"])
-    model = load_family(record["family"])(record["n_vars"], hyperparameters)
     try:
-        model.load_state_dict(load_file(weights))
+        tensors = load_file(weights)
+        model_input = Input(record["n_vars"], **record["input"], genes=tensors.get("input.genes"))
+        trained = Trained(record["family"], record["hyperparameters"], model_input, record["n_counts"], record["conditions"])
+        trained.load_state_dict(tensors)
     except (SafetensorError, RuntimeError) as error:
         raise UserError(f"{weights} does not hold what {run} describes ({error}); delete both and run again") from error
-    return model.to(torch.device(device)).eval()
+    return trained.to(torch.device(device)).eval()
 
 
 def read_weights_provenance(weights: str | Path) -> dict:

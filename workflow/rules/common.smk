@@ -12,11 +12,11 @@ BASE = Path(workflow.basedir)
 STARTED = time.time()
 sys.path.insert(0, str(BASE / "scripts"))
 
-from sclatent.config import load, published_files
+from sclatent.config import Phase, load, published_files
 from sclatent.dependencies import code_of
 from sclatent.directories import data_directories, own_files
 from sclatent.errors import UserError
-from sclatent.models import family_file
+from sclatent.models import family_file, hyperparameters_class
 from sclatent.preflight import check_own_files, check_unlocked, check_writable, runs_jobs
 
 try:
@@ -24,6 +24,7 @@ try:
     PUBLISHED = published_files(CONFIG)
     # Where files are brought from is no parameter of fetch: another mirror or folder makes nothing stale.
     config["data_directories"] = CONFIG.data_directories
+    config["device"] = CONFIG.device  # nor where models run, which depends on the machine
     config["published"] = {name: file.model_dump() for name, file in PUBLISHED.items()}
     if workflow.is_main_process and runs_jobs(sys.argv):
         check_own_files(CONFIG)
@@ -81,8 +82,44 @@ def clusters_of(wildcards):
 
 def training_data(wildcards):
     """Input function: the file that models of a data set are trained on."""
-    name = "preprocessed" if CONFIG.datasets[wildcards.dataset].balance is None else "training"
-    return f"results/data/{wildcards.dataset}/{name}.h5ad"
+    return data_for_training(wildcards.dataset)
+
+
+def data_for_training(dataset):
+    """The file that models of a data set are trained on."""
+    name = "preprocessed" if CONFIG.datasets[dataset].balance is None else "training"
+    return f"results/data/{dataset}/{name}.h5ad"
+
+
+def settings_of_training(wildcards):
+    """What a model and its training are made of."""
+    model = CONFIG.models[wildcards.model]
+    settings = model.model_dump(include={"family", "hyperparameters", "input"})
+    training = model.training.model_dump(exclude=set(Phase.model_fields))
+    share = None if model.supervision is None else model.supervision.share
+    return {**settings, "training": training, "share": share}
+
+
+def told_to_model(wildcards):
+    """Which labels a model is told, and of which data set: its condition, and those that guide its training."""
+    model = CONFIG.models[wildcards.model]
+    conditional = hyperparameters_class(model.family).conditional
+    labels, labelled = None, None
+    if model.supervision is not None:
+        labels, labelled = model.supervision.labels, model.supervision.dataset or wildcards.dataset
+    return {"condition": model.condition if conditional else None, "labels": labels, "labelled": labelled}
+
+
+def labels_of_training(wildcards):
+    """Input function: the files of labels that guide a training, beyond those of the data set that is trained on."""
+    told = told_to_model(wildcards)
+    files = {}
+    if told["labels"] == "louvain":
+        files["clusters"] = f"results/data/{told['labelled']}/clusters.tsv"
+    if told["labelled"] not in (None, wildcards.dataset):
+        files["labelled"] = data_for_training(told["labelled"])
+        files["labelled_split"] = f"results/data/{told['labelled']}/preprocessed.h5ad"
+    return files
 
 
 def over_study(*patterns):

@@ -25,6 +25,7 @@ rule encode:
         gpu=1,
     params:
         seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
+        condition=lambda wildcards: told_to_model(wildcards)["condition"],
         threads=CONFIG.threads,
     message:
         "Encoding {wildcards.dataset} with {wildcards.model}"

@@ -1,13 +1,15 @@
 # Needs:    results/data/{dataset}/preprocessed.h5ad, or training.h5ad where the data set is balanced, of which it reads values and
-#           splits alone.
+#           splits, and conditions or labels only for a model that is told them; those of another data set, or clusters, likewise.
 # Makes:    results/runs/{dataset}/{model}/{seed}/: weights (safetensors), run.json (what rebuilds the model), history.
 # Promises: one job a data set, model and seed; the same seed and threads give the same bytes. A model that fails is a run
 #           whose run.json has the status "failed" and the reason, so that all other jobs go on. A cell held out that
-#           reaches training fails the job.
+#           reaches training fails the job. A job that was killed is taken up where it was, to the same bytes, from
+#           results/checkpoints/, which is no output because Snakemake removes those of a job that fails.
 
 
 rule train:
     input:
+        unpack(labels_of_training),
         data=training_data,
         split="results/data/{dataset}/preprocessed.h5ad",
         code=code_with_family("train"),
@@ -27,9 +29,8 @@ rule train:
         runtime=60,
         gpu=1,
     params:
-        family=lambda wildcards: CONFIG.models[wildcards.model].family,
-        hyperparameters=lambda wildcards: CONFIG.models[wildcards.model].hyperparameters,
-        training=lambda wildcards: CONFIG.models[wildcards.model].training.model_dump(),
+        settings=settings_of_training,
+        told=told_to_model,
         threads=CONFIG.threads,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"

@@ -3,10 +3,10 @@
 from pydantic import Field
 from torch import Tensor
 
-from sclatent.likelihoods import squared_error
-from sclatent.models.base import LatentModel, Latents
+from sclatent.likelihoods import LIKELIHOODS
+from sclatent.models.base import Batch, LatentModel, Latents
 from sclatent.models.hyperparameters import AutoencoderHyperparameters
-from sclatent.networks import mlp
+from sclatent.networks import hidden_layers, mlp
 
 
 class Hyperparameters(AutoencoderHyperparameters):
@@ -18,25 +18,33 @@ class Hyperparameters(AutoencoderHyperparameters):
 class Model(LatentModel):
     """z = f(x), x' = g(z), loss = sum over features of (x - x')^2, averaged over cells.
 
-    f: G -> encoder_hidden -> L, g: L -> decoder_hidden -> G. Source: Hinton and Salakhutdinov 2006.
+    f: F -> encoder_hidden -> L, g: L -> decoder_hidden -> G. Without hidden layers and latent_relu it is linear, and its optimum
+    spans the space of the first L principal components. Source: Hinton and Salakhutdinov 2006.
     """
 
-    def __init__(self, n_vars: int, hyperparameters: Hyperparameters):
-        super().__init__(n_vars, hyperparameters)
-        self.latent_relu = hyperparameters.latent_relu
-        self.encoder = mlp(n_vars, hyperparameters.encoder_hidden, self.latent_dim, hyperparameters.linear_first)
-        self.decoder = mlp(self.latent_dim, hyperparameters.decoder_hidden, n_vars)
+    def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
+        super().__init__(n_features, n_vars, n_conditions, hyperparameters)
+        hp = hyperparameters
+        self.latent_relu = hp.latent_relu
+        self.encoder = mlp(n_features, hp.encoder_hidden, self.latent_dim, hp, hp.linear_first)
+        self.decoder = hidden_layers(self.latent_dim, hp.decoder_hidden, hp)
+        self.likelihood = LIKELIHOODS["mse"]([self.latent_dim, *hp.decoder_hidden][-1], n_vars, hp)
 
-    def loss(self, x: Tensor) -> dict[str, Tensor]:
+    @property
+    def sparse_widths(self) -> tuple[int, int] | None:
+        """Widths of the first encoder layer and of the last hidden one of the decoder."""
+        return self.encoder[0].out_features, self.likelihood.linear.in_features
+
+    def loss(self, batch: Batch, progress: float = 1.0) -> dict[str, Tensor]:
         """The squared error of the reconstruction."""
-        return {"loss": squared_error(x, self.decode(self.encode(x).mean)).mean()}
+        return {"loss": self.likelihood.nll(self.decoder(self.encode(batch.seen).mean), batch.x).mean()}
 
-    def encode(self, x: Tensor) -> Latents:
-        """Return f(x) as both mean and sample."""
-        z = self.encoder(x)
+    def encode(self, seen: Tensor, condition: Tensor | None = None) -> Latents:
+        """Return f(seen) as both mean and sample."""
+        z = self.encoder(seen)
         z = z.relu() if self.latent_relu else z
         return Latents(z, z)
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Return g(z)."""
-        return self.decoder(z)
+    def decode(self, z: Tensor, condition: Tensor | None = None, sample: bool = False) -> Tensor:
+        """Return g(z); there is no likelihood to draw from, so a sample is the same."""
+        return self.likelihood.mean(self.decoder(z))

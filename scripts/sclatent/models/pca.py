@@ -1,14 +1,13 @@
 """Principal component analysis: the linear floor that stands beside every learned model."""
 
-import numpy as np
+from collections.abc import Callable
+
 import torch
-from scipy.sparse.linalg import svds
 from torch import Tensor
 
-from sclatent.errors import TrainingError
-from sclatent.likelihoods import squared_error
-from sclatent.models.base import LatentModel, Latents
+from sclatent.models.base import Batch, LatentModel, Latents
 from sclatent.models.hyperparameters import BaseHyperparameters
+from sclatent.principal import principal_axes
 
 
 class Hyperparameters(BaseHyperparameters):
@@ -23,29 +22,26 @@ class Model(LatentModel):
 
     closed_form = True
 
-    def __init__(self, n_vars: int, hyperparameters: Hyperparameters):
-        super().__init__(n_vars, hyperparameters)
+    def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
+        super().__init__(n_features, n_vars, n_conditions, hyperparameters)
         self.register_buffer("mean", torch.zeros(n_vars))
         self.register_buffer("components", torch.zeros(self.latent_dim, n_vars))
 
-    def fit(self, x: Tensor) -> None:
-        """Set mean and components, by falling variance, from x (N, G). Raises TrainingError where L is not below N and G."""
-        if self.latent_dim >= min(x.shape):
-            raise TrainingError(f"latent_dim is {self.latent_dim} but must be below {min(x.shape)} for data of {tuple(x.shape)}")
-        self.mean.copy_(x.mean(0))
-        start = torch.rand(min(x.shape)).numpy()
-        _, _, components = svds((x - self.mean).cpu().numpy(), k=self.latent_dim, v0=start)
-        self.components.copy_(torch.from_numpy(np.ascontiguousarray(components[::-1])))
+    def fit(self, cells: Callable[[slice], Tensor], n_cells: int) -> None:
+        """Set mean and components, by falling variance. Raises TrainingError where L is not below the cells and the features."""
+        mean, components = principal_axes(cells, n_cells, self.latent_dim)
+        self.mean.copy_(mean)
+        self.components.copy_(components)
 
-    def loss(self, x: Tensor) -> dict[str, Tensor]:
+    def loss(self, batch: Batch, progress: float = 1.0) -> dict[str, Tensor]:
         """The squared error of the reconstruction."""
-        return {"loss": squared_error(x, self.decode(self.encode(x).mean)).mean()}
+        return {"loss": (batch.x - self.decode(self.encode(batch.seen).mean)).square().sum(-1).mean()}
 
-    def encode(self, x: Tensor) -> Latents:
-        """Project x (B, G) on the components."""
-        z = (x - self.mean) @ self.components.T
+    def encode(self, seen: Tensor, condition: Tensor | None = None) -> Latents:
+        """Project cells seen (B, G) on the components: both mean and sample."""
+        z = (seen - self.mean) @ self.components.T
         return Latents(z, z)
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Map latents z (B, L) back to features."""
+    def decode(self, z: Tensor, condition: Tensor | None = None, sample: bool = False) -> Tensor:
+        """Map latents z (B, L) back to features (B, G); there is no likelihood to draw from, so a sample is the same."""
         return z @ self.components + self.mean

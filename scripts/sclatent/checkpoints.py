@@ -1,0 +1,53 @@
+"""The state of a training on disk, from which it goes on to the same weights, bit by bit, as if it had never stopped."""
+
+import json
+import logging
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sclatent.atomic import replacing
+
+logger = logging.getLogger(__name__)
+
+
+class Checkpoint:
+    """One file: tensors by name, among them the random state, and notes that JSON can hold. Nothing is ever pickled.
+
+    The path should name the settings of the training, so that none goes on from the state of another.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def save(self, tensors: dict[str, Tensor], notes: dict) -> None:
+        """Write the state, whole or not at all; the state of torch's random generators goes with it."""
+        random = {"random.cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            random["random.cuda"] = torch.cuda.get_rng_state()
+        contents = {name: value.detach().cpu().contiguous() for name, value in (tensors | random).items()}
+        with replacing(self.path) as temporary:
+            save_file(contents, temporary, metadata={"notes": json.dumps(notes)})
+
+    def load(self) -> tuple[dict[str, Tensor], dict] | None:
+        """Return tensors and notes and set the random state, or return None where there is no checkpoint or it is damaged."""
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+                notes = json.loads(file.metadata()["notes"])
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            logger.warning("%s is damaged (%s); training begins anew", self.path, error)
+            return None
+        torch.set_rng_state(tensors.pop("random.cpu"))
+        if "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors.pop("random.cuda"))
+        return tensors, notes
+
+    def remove(self) -> None:
+        """Remove the file, once what it was for is done."""
+        self.path.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from sclatent.models.base import Batch, LatentModel
 # Not the model's fault: the user, the machine or the queue can mend it, so it fails the job instead of the seed.
 NOT_THE_MODEL = (UserError, ImportError, MemoryError, OSError, torch.OutOfMemoryError, torch.AcceleratorError)
 CHECKPOINT_EVERY = 30  # seconds; a training that is over before then writes none
-DIVERGED = 100  # times the loss of the first epoch, at which a training is given up
+DIVERGED = 10_000  # times the loss of the phase's first epoch, at which a training is given up
 COSINE_END = 0.01  # of the learning rate, at which the cosine schedule ends
 AT_ONCE = 4096  # cells of a batch that is not trained on
 PLACED_BY = 20_000  # cells, at most, by which components are placed

@@ -197,6 +197,7 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
         "models/vae.py",
         "models/vsc.py",
         "networks.py",
+        "optimizers.py",
         "principal.py",
         "runs.py",
         "sparse_rows.py",

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from conftest import Workflow
+from conftest import PROJECT, Workflow
 from scipy import sparse
 
 from sclatent import training
@@ -21,6 +21,7 @@ from sclatent.errors import TrainingError, UserError
 from sclatent.inputs import Input
 from sclatent.latents import encode
 from sclatent.models import family_names, hyperparameters_class, load_family
+from sclatent.optimizers import Adam
 from sclatent.trained import Trained
 from sclatent.training import or_reason, train
 from sclatent.values import Values
@@ -116,11 +117,16 @@ def test_a_loss_that_grows_out_of_all_proportion_stops_training(values):
         train(model, cells_of(values), settings(epochs=9))
 
 
+def watch_steps(monkeypatch, watch):
+    """Call watch(optimiser, step size) before every step of a training."""
+    step = Adam.step
+    monkeypatch.setattr(Adam, "step", lambda self, rate: (watch(self, rate), step(self, rate))[1])
+
+
 def rates_of(values, monkeypatch, **changes):
     """Return the step size of every step of a training."""
     rates = []
-    step = torch.optim.Adam.step
-    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step(self))[1])
+    watch_steps(monkeypatch, lambda optimizer, rate: rates.append(rate))
     train(build("ae"), cells_of(values), settings(**changes))
     return rates
 
@@ -155,16 +161,46 @@ def test_each_phase_begins_with_a_new_optimiser(values):
 
 def test_gradients_are_clipped(values, monkeypatch):
     norms = []
-    step = torch.optim.Adam.step
 
-    def watched(self):
-        gradients = [parameter.grad for group in self.param_groups for parameter in group["params"]]
-        norms.append(torch.nn.utils.get_total_norm(gradients).item())
-        return step(self)
+    def watch(optimizer, rate):
+        norms.append(torch.nn.utils.get_total_norm([parameter.grad for parameter in optimizer.parameters]).item())
 
-    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    watch_steps(monkeypatch, watch)
     train(build("ae"), cells_of(values), settings(clip_norm=0.5))
     assert max(norms) == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize(("decoupled", "weight_decay"), [(False, 0.0), (False, 0.1), (True, 0.1)])
+def test_steps_are_those_of_torch(decoupled, weight_decay):
+    torch.manual_seed(0)
+    start = [torch.randn(5, 3).t(), torch.randn(4), torch.randn(2)]
+    ours, theirs = ([torch.nn.Parameter(value.clone()) for value in start] for _ in range(2))
+    optimizer = Adam(ours, weight_decay, decoupled)
+    reference = (torch.optim.AdamW if decoupled else torch.optim.Adam)(theirs, lr=0.1, weight_decay=weight_decay)
+    for _ in range(5):
+        for parameters in (ours, theirs):
+            (parameters[0].square().sum() + (parameters[1] ** 3).sum()).backward()  # the last has no gradient
+        optimizer.step(0.1)
+        reference.step()
+        reference.zero_grad()
+        assert [parameter.grad for parameter in ours] == [None] * 3
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_step_does_not_import_the_compiler():
+    """It takes two seconds, which is more than many a training."""
+    code = """
+import sys
+import torch
+from sclatent.optimizers import Adam
+
+parameter = torch.nn.Parameter(torch.ones(3))
+parameter.sum().backward()
+Adam([parameter], 0.0, decoupled=False).step(0.1)
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT / "scripts", check=False).returncode == 0
 
 
 def test_weight_decay_of_adamw_shrinks_weights(values):

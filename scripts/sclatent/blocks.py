@@ -6,7 +6,6 @@ Both kinds are read in the same blocks, so that the sums computed here are the s
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import anndata as ad
 import h5py
 import numpy as np
 from scipy import sparse
@@ -18,6 +17,8 @@ LARGE = 30_000_000
 
 def h5_matrix(path: str | Path, place: str):
     """Return a matrix of an HDF5 file: lazy where it is large and stored by rows, else as it is stored."""
+    import anndata as ad  # takes most of a second, which trainings do without
+
     with h5py.File(path) as file:
         item = file[place]
         stored = item if isinstance(item, h5py.Dataset) else item["data"]

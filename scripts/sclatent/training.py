@@ -15,6 +15,7 @@ from sclatent.cells import Cells
 from sclatent.checkpoints import Checkpoint
 from sclatent.errors import TrainingError, UserError
 from sclatent.models.base import Batch, LatentModel
+from sclatent.optimizers import Adam
 
 # Not the model's fault: the user, the machine or the queue can mend it, so it fails the job instead of the seed.
 NOT_THE_MODEL = (UserError, ImportError, MemoryError, OSError, torch.OutOfMemoryError, torch.AcceleratorError)
@@ -87,7 +88,9 @@ def train(
         phase, before = phases[number], sum(phase["epochs"] for phase in phases[:number])
         objective, epochs = phase["objective"], phase["epochs"]
         source = labelled if objective == "supervised" else cells
-        optimizer = _optimizer(model, settings, course.optimizer)
+        optimizer = Adam(model.parameters(), settings["weight_decay"], decoupled=settings["optimizer"] == "adamw")
+        if course.optimizer:
+            optimizer.restore(course.optimizer)
         while course.epoch < epochs and (settings["patience"] is None or course.idle < settings["patience"]):
             model.train()
             totals: dict[str, Tensor] = {}
@@ -95,17 +98,14 @@ def train(
             for step, (rows, guides) in enumerate(batches):
                 done = course.epoch + step / len(batches)
                 rate = phase["learning_rate"] * _share_of_rate((done + 1 / len(batches)) / epochs, settings)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
                 with _products(cells, settings):
                     guide = None if guides is None else labelled.batch(guides)
                     parts = _loss(model, objective, source.batch(rows), guide, _progress(phases, number, done))
                 _check_finite(parts, before + course.epoch + 1, step + 1)
-                optimizer.zero_grad()
                 parts["loss"].backward()
                 if settings["clip_norm"] is not None:
                     torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip_norm"])
-                optimizer.step()
+                optimizer.step(rate)
                 for name, part in parts.items():
                     totals[name] = totals.get(name, 0) + part.detach() * len(rows)
             course.epoch += 1
@@ -224,31 +224,10 @@ def _for_placing(model: LatentModel, cells: Cells) -> tuple[Tensor, Tensor, Tens
     return torch.cat([batch.seen for batch in batches]).float(), means, conditions
 
 
-def _optimizer(model: LatentModel, settings: dict, state: dict[str, Tensor]) -> torch.optim.Optimizer:
-    """Return a new optimiser, or one in the state that `_save` wrote."""
-    # These methods import torch's compiler (1.5 s a process) to keep out of its way; nothing is compiled here.
-    for method in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
-        plain = getattr(torch.optim.Optimizer, method).__wrapped__
-        setattr(plain, "__dynamo_disable", plain)
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings["optimizer"]]
-    optimizer = kind(model.parameters(), weight_decay=settings["weight_decay"], fused=True)
-    if state:
-        of_parameter: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.items():
-            number, _, key = name.partition(".")
-            parameter = optimizer.param_groups[0]["params"][int(number)]
-            # In the layout of the parameter, which need not be that of the file: the fused step takes them to be alike.
-            alike = value if value.shape != parameter.shape else torch.empty_like(parameter).copy_(value)
-            of_parameter.setdefault(int(number), {})[key] = alike
-        optimizer.load_state_dict({"state": of_parameter, "param_groups": optimizer.state_dict()["param_groups"]})
-    return optimizer
-
-
-def _save(checkpoint: Checkpoint, course: Course, model: LatentModel, optimizer: torch.optim.Optimizer) -> None:
+def _save(checkpoint: Checkpoint, course: Course, model: LatentModel, optimizer: Adam) -> None:
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"weights.{name}": value for name, value in course.weights.items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{key}": value for key, value in state.items()}
+    tensors |= {f"optimizer.{name}": value for name, value in optimizer.state().items()}
     notes = {name: value for name, value in vars(course).items() if name not in ("weights", "optimizer")}
     checkpoint.save(tensors, notes)
 

@@ -9,7 +9,7 @@ from sclatent.checkpoints import Checkpoint
 from sclatent.contracts import TABLES
 from sclatent.determinism import make_deterministic
 from sclatent.devices import choose_device
-from sclatent.runs import align, explains_counts, read_training_data, train_run
+from sclatent.runs import align, explains_counts, read_training_data, train_run, without_held_out
 from sclatent.tables import write_table
 from sclatent.training import or_reason
 from sclatent.values import read_genes
@@ -30,6 +30,7 @@ def main(snakemake):
     labelled = data if own else None
     if files.get("labelled"):
         other = read_training_data(files.labelled, files.labelled_split, told["condition"], data.conditions, counts, **guide)
+        other = without_held_out(other, files.split)
         labelled = align(other, read_genes(files.labelled_split), read_genes(files.split))
     inputs = sorted({path for name, path in files.items() if name != "code"})
     state = provenance(snakemake, inputs, seed, device)["fingerprint"]
@@ -40,7 +41,7 @@ def main(snakemake):
     record = {
         **params.settings,
         "n_vars": data.values.n_vars,
-        "n_counts": data.values.n_vars if counts else None,
+        "n_counts": None if model is None else model.n_counts,
         "conditions": data.conditions,
         "classes": () if labelled is None else labelled.classes,
     }

@@ -102,6 +102,7 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
         ("models.gmvae_guided.supervision.labels", "leiden", ["models.gmvae_guided.supervision.labels", "'louvain'"]),
         ("models.ae.input", {"mask": 1}, ["models.ae.input.mask", "less than 1"]),
         ("studies.quickstart.models", ["cvae_forget"], ["is told the condition", "'pbmc68k_reduced' does not have"]),
+        ("models.gmvae.training.batch_size", 1, ["models.gmvae.training.batch_size", "needs 2 cells"]),
         ("device", "gpu", ["device", "'gpu'", "'cuda'"]),
     ],
 )
@@ -117,8 +118,8 @@ def test_a_phase_has_from_the_training_what_it_leaves_out(raw_config):
     training = {"epochs": 5, "learning_rate": 0.01, "phases": [{"objective": "pretraining"}, {"epochs": 7}]}
     phases = load(changed(raw_config, "models.gmvae.training", training)).models["gmvae"].training.model_dump()["phases"]
     assert phases == [
-        {"epochs": 5, "learning_rate": 0.01, "objective": "pretraining"},
-        {"epochs": 7, "learning_rate": 0.01, "objective": "unsupervised"},
+        {"epochs": 5, "learning_rate": 0.01, "weight_decay": 0.0, "objective": "pretraining"},
+        {"epochs": 7, "learning_rate": 0.01, "weight_decay": 0.0, "objective": "unsupervised"},
     ]
 
 
@@ -128,6 +129,12 @@ def test_no_model_is_told_labels_that_are_clusters_of_cells_held_out(raw_config)
     load(raw_config)
     with pytest.raises(UserError, match="told the cell_type of each cell, but those of 'pbmc3k' are derived from all cells"):
         load(changed(raw_config, "studies.x.models", ["gmvae_5_percent"]))
+    study = {"title": "x", "datasets": ["digits"], "models": ["cgmvae_supervised"], "seeds": [0]}
+    with pytest.raises(UserError, match="told the condition of each cell, which data set 'digits' does not have"):
+        load(changed(raw_config, "studies.x", study))
+    study = {"title": "x", "datasets": ["mnist"], "models": ["thesis_transfer"], "seeds": [0]}
+    with pytest.raises(UserError, match="labelled cells of 'zheng', whose normalization is not that of 'mnist'"):
+        load(changed(raw_config, "studies.x", study))
     study = {"title": "x", "datasets": ["digits"], "models": ["other"], "seeds": [0]}
     other = {**raw_config["models"]["gmvae_5_percent"], "supervision": {"labels": "cell_type", "dataset": "pbmc3kk"}}
     with pytest.raises(

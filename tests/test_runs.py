@@ -17,8 +17,9 @@ from sclatent.inputs import Input
 from sclatent.latents import encode
 from sclatent.models import hyperparameters_class
 from sclatent.principal import principal_axes
-from sclatent.runs import align, explains_counts, read_conditions, read_training_data, train_run
+from sclatent.runs import _take, align, explains_counts, read_conditions, read_training_data, train_run, without_held_out
 from sclatent.values import Values, read_genes, read_values
+from sclatent.weights import load_trained, save_run
 
 TABLE = {name: yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text()) for name in ("datasets", "models", "config")}
 CONFIG = load(TABLE["datasets"] | TABLE["models"] | TABLE["config"])
@@ -53,7 +54,7 @@ def settings_of(name, **training) -> dict:
     """The settings of an entry of the model table, with a training that is cut to one epoch of each objective."""
     model = CONFIG.models[name]
     objectives = dict.fromkeys(phase.objective for phase in model.training.phases)
-    phases = [{"epochs": 1, "learning_rate": 1e-3, "objective": objective} for objective in objectives]
+    phases = [{"epochs": 1, "learning_rate": 1e-3, "weight_decay": 0.0, "objective": objective} for objective in objectives]
     share = model.supervision.share if model.supervision else None
     return {
         "family": model.family,
@@ -82,7 +83,14 @@ def test_every_model_of_the_table_trains_and_encodes(name, counted, tmp_path):
     assert np.isfinite([entry["value"] for entry in history]).all()
     values = read_values(path)
     condition = read_conditions(path, column, values.cells, data.conditions)[0] if column else None
+    torch.manual_seed(1)
     latents = encode(trained, values, condition)
+    record = {**settings, "n_vars": data.values.n_vars, "n_counts": trained.n_counts, "conditions": data.conditions}
+    save_run(trained, tmp_path / "w.safetensors", tmp_path / "run.json", record, "", {})
+    reloaded = load_trained(tmp_path / "w.safetensors", tmp_path / "run.json")
+    torch.manual_seed(1)
+    again = encode(reloaded, values, condition)
+    assert all(np.array_equal(again[name], latent) for name, latent in latents.items())
     assert latents["mean"].shape == (N, model.hyperparameters["latent_dim"])
     assert ("responsibilities" in latents) == family.mixture
 
@@ -181,7 +189,7 @@ def test_more_classes_than_components_are_refused(path):
 
 
 def test_values_that_a_likelihood_does_not_have_are_refused(path):
-    with pytest.raises(UserError, match="bernoulli needs values from 0 to 1, but they go from 0 to"):
+    with pytest.raises(UserError, match="bernoulli needs values from 0 to 1, but models see them from 0 to"):
         weights_of(read_training_data(path, path), hyperparameters={"likelihood": "bernoulli"})
 
 
@@ -226,8 +234,63 @@ def test_labelled_cells_of_another_data_set_are_brought_to_the_same_genes(path, 
     weights = weights_of(data, aligned, training={"phases": [{"objective": "supervised"}, {"objective": "semi_supervised"}]})
     assert weights["input.genes"].tolist() == [0, 3, 7]
     assert weights["model.encoder.0.weight"].shape[1] == 3
+    counting = {"hyperparameters": {"likelihood": "nb", "n_components": 3}, "training": {"objective": "semi_supervised"}}
+    data = read_training_data(path, path, counts=True)
+    labelled = read_training_data(tmp_path / "other.h5ad", tmp_path / "other.h5ad", counts=True, labels="cell_type")
+    aligned = align(labelled, read_genes(tmp_path / "other.h5ad"), genes)
+    trained, _ = train_run(data, aligned, run_settings(**counting))
+    assert (trained.n_counts, trained.model.n_vars) == (3, 3)
+    assert trained.model.likelihood.library.item() == np.median(data.values.counts[:, [0, 3, 7]].toarray().sum(1))
     with pytest.raises(UserError, match="no gene named as in this one: g3, h0"):
         align(labelled, read_genes(tmp_path / "other.h5ad"), np.array([f"h{i}" for i in range(G)]))
+
+
+def test_a_cell_drawn_repeatedly_is_watched_or_trained_on_but_not_both(path):
+    data = read_training_data(path, path, labels="cell_type")
+    repeated = _take(data, torch.arange(72).repeat(5))
+    seen = []
+    original = train_run.__globals__["_cells"]
+
+    def watched(data, *arguments, **keep):
+        seen.append(data.values.cells)
+        return original(data, *arguments, **keep)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(train_run.__globals__, "_cells", watched)
+        weights_of(repeated, repeated, share=0.5, training={"objective": "semi_supervised", "validation": 0.25})
+    trained_on, watched_cells, labelled = seen
+    assert (len(trained_on), len(watched_cells), len(labelled)) == (270, 90, 135)
+    assert not set(trained_on) & set(watched_cells)
+    assert len(set(labelled)) == 27
+
+
+def test_labelled_cells_of_another_data_set_that_are_held_out_here_are_left_out(path, counted, tmp_path, caplog):
+    counted.obs["split"] = pd.Categorical(["train"] * N, categories=["train", "held_out"])
+    counted.write_h5ad(tmp_path / "other.h5ad")
+    other = read_training_data(tmp_path / "other.h5ad", tmp_path / "other.h5ad", labels="cell_type")
+    left = without_held_out(other, path)
+    assert set(left.values.cells) == set(read_training_data(path, path).values.cells)
+    assert "18 labelled cells are held out here" in caplog.text
+
+
+def test_a_share_of_validation_that_leaves_no_cell_is_refused(path):
+    for share in (0.001, 0.999):
+        with pytest.raises(UserError, match=r"validation: .* of 72 cells to watch"):
+            weights_of(read_training_data(path, path), training={"validation": share, "patience": 1})
+
+
+def test_pca_takes_any_settings_of_training(path):
+    settings = run_settings(family="pca", hyperparameters={"latent_dim": 2}, training={"precision": "bf16", "validation": 0.2})
+    _, history = train_run(read_training_data(path, path), None, settings)
+    assert [entry["split"] for entry in history] == ["train", "validation"]
+
+
+def test_decoding_ends_in_the_values_of_the_data(path):
+    data = read_training_data(path, path)
+    x = torch.from_numpy(data.values.dense())
+    settings = run_settings(family="pca", hyperparameters={"latent_dim": 24}, input={"scale": True, "n_pcs": 25})
+    trained, _ = train_run(data, None, settings)
+    assert (trained.decode(trained.encode(x).mean) - x).square().mean() < 0.06 * x.var()
 
 
 def test_a_leak_stops_a_run(path, counted, tmp_path):

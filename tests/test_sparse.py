@@ -117,6 +117,7 @@ def test_only_models_whose_outer_layers_take_sparse_rows_offer_them():
     assert widths_of("vae", likelihood="sigma_opt") == (128, 128)
     for hyperparameters in ({"likelihood": "nb"}, {"likelihood": "gauss_gene"}, {"output": "relu"}, {"encoder_hidden": []}):
         assert widths_of("vae", **hyperparameters) is None
+    assert widths_of("ae", output="relu") is None
     assert widths_of("gmvae") is None
     conditional = load_family("cvae")(G, G, 2, hyperparameters_class("cvae")())
     assert conditional.sparse_widths is None

@@ -287,6 +287,36 @@ def test_another_content_of_a_published_file_makes_it_stale_and_another_origin_d
     assert re.search("^fetch cells.h5ad: elsewhere/cells.h5ad has SHA-256 .*, expected 0000", run.stdout, re.MULTILINE)
 
 
+def test_models_that_are_told_conditions_or_labels_go_through(workflow):
+    """Guided by Louvain clusters of another data set with other genes, explaining counts; conditional and supervised."""
+    data = yaml.safe_load((PROJECT / "config" / "datasets.yaml").read_text())["datasets"]
+    few = {**data["pbmc68k_reduced"], "title": "Other genes", "n_top_genes": 300}
+    training = {"epochs": 1, "phases": [{"objective": "supervised"}, {"objective": "semi_supervised"}]}
+    guided = {"hyperparameters": {"n_components": 20, "likelihood": "nb"}, "supervision": {"labels": "louvain", "dataset": "few"}}
+    conditional = {"hyperparameters": {"n_components": 10}, "supervision": {"labels": "cell_type", "share": 0.5}}
+    models = {
+        "guided": {"title": "Guided", "family": "gmvae", "training": training, **guided},
+        "conditional": {"title": "Conditional", "family": "cgmvae", "training": training, **conditional},
+    }
+    studies = {
+        "guided": {"title": "G", "datasets": ["pbmc68k_reduced"], "models": ["guided"], "seeds": [0], **CHEAP},
+        "conditional": {"title": "C", "datasets": ["blobs"], "models": ["conditional"], "seeds": [0], **CHEAP},
+    }
+    workflow.configure(run=list(studies), datasets={"few": few}, models=models, studies=studies)
+    targets = [f"results/studies/{study}/headline.txt" for study in studies]
+    run = workflow.snakemake("--cores", "2", "--", *targets)
+    assert run.returncode == 0, run.stdout
+    shown = [workflow.path(f"studies/{study}/headline.txt").read_text().splitlines()[-1] for study in studies]
+    assert re.search(r"PBMC 68k \(reduced\)  Guided  .* 0 of 1", shown[0])
+    assert re.search(r"Blobs +Conditional \(sees cell types\)  .* 0 of 1", shown[1])
+    record = json.loads(workflow.path("runs/pbmc68k_reduced/guided/0/run.json").read_text())
+    assert record["n_vars"] == 765 > record["n_counts"] > 100
+    latents = read_matrix(workflow.path("studies/conditional/blobs/conditional/latents.h5ad"))
+    np.testing.assert_allclose(latents.obsm["responsibilities_seed_0"].sum(axis=1), 1, rtol=1e-5)
+    record = json.loads(workflow.path("runs/blobs/conditional/0/run.json").read_text())
+    assert (len(record["conditions"]), len(record["classes"]), record["share"]) == (2, 5, 0.5)
+
+
 def test_a_published_file_that_nothing_can_bring_is_missed_before_a_run(workflow):
     study = {"title": "Local", "datasets": ["kang_subset"], "models": ["pca"], "seeds": [0]}
     workflow.configure(run=["local"], studies={"local": study})

@@ -26,7 +26,7 @@ class Checkpoint:
     def save(self, tensors: dict[str, Tensor], notes: dict) -> None:
         """Write the state, whole or not at all; the state of torch's random generators goes with it."""
         random = {"random.cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
+        if torch.cuda.is_initialized():
             random["random.cuda"] = torch.cuda.get_rng_state()
         contents = {name: value.detach().cpu().contiguous() for name, value in (tensors | random).items()}
         with replacing(self.path) as temporary:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from sclatent.datasets import Dataset, File, labels_of
+from sclatent.datasets import Dataset, File, differing_units, labels_of
 from sclatent.errors import UserError, nearest
 from sclatent.models import hyperparameters_class
 from sclatent.schema import Name, Section
@@ -42,6 +42,7 @@ class Phase(Section):
 
     epochs: int | None = Field(None, ge=1, description="passes over the cells")
     learning_rate: float | None = Field(None, gt=0, description="the optimiser's step size")
+    weight_decay: float | None = Field(None, ge=0, description="weight decay")
     objective: Objective | None = Field(None, description="what is minimised")
 
 
@@ -182,13 +183,19 @@ def published_files(config: Config) -> dict[str, File]:
 def _check_labels(study: str, dataset: str, model: str, config: Config) -> None:
     """Refuse models that see labels which a data set has not, or which are clusters of cells held out, too."""
     settings = config.models[model]
-    seen = {dataset: settings.condition} if hyperparameters_class(settings.family).conditional else {}
+    conditional = hyperparameters_class(settings.family).conditional
+    seen = [(dataset, settings.condition)] if conditional else []
     if settings.supervision is not None:
         labelled = settings.supervision.dataset or dataset
         _check_reference(f"models.{model}.supervision.dataset", labelled, config.datasets)
-        if settings.supervision.labels == "cell_type":
-            seen[labelled] = "cell_type"
-    for name, label in seen.items():
+        if differing := differing_units(config.datasets[labelled], config.datasets[dataset]):
+            raise UserError(
+                f"configuration: studies.{study}: model '{model}' sees labelled cells of '{labelled}', whose {differing} is not "
+                f"that of '{dataset}'; make them agree, so that values have one unit"
+            )
+        seen += [(labelled, settings.condition)] if conditional else []
+        seen += [(labelled, "cell_type")] if settings.supervision.labels == "cell_type" else []
+    for name, label in seen:
         where = f"configuration: studies.{study}: model '{model}' is told the {label} of each cell"
         if label not in labels_of(config.datasets[name]):
             raise UserError(f"{where}, which data set '{name}' does not have; choose another of the two, or name its column")
@@ -207,6 +214,8 @@ def _with_defaults(name: str, model: Model) -> Model:
         complete = family.model_validate(model.hyperparameters)
     except ValidationError as error:
         raise UserError(_one_line(error, family, f"{where}.hyperparameters")) from error
+    if getattr(complete, "batch_norm", False) and model.training.batch_size == 1:
+        raise UserError(f"configuration: {where}.training.batch_size is 1, but batch normalisation needs 2 cells or more")
     training = model.training.with_phases()
     objectives = {phase.objective for phase in training.phases}
     if objectives != {"unsupervised"} and not family.mixture:

@@ -121,7 +121,7 @@ TABLES: dict[str, dict[str, Column]] = {
     "history": {
         "epoch": Column("whole", "epoch, from 1, counted through all phases"),
         "split": Column("text", "train, or validation: training cells on which the loss is only watched"),
-        "part": Column("text", "part of the loss; loss is what was minimised"),
+        "part": Column("text", "part of the loss; loss is what was minimised, on validation cells always without labels"),
         "value": Column("real", "mean over the cells; on validation cells at the end of the epoch, without masks and warm-up"),
     },
     "clusters": {

@@ -219,3 +219,14 @@ def labels_of(dataset: Dataset) -> set[str]:
     if dataset.format in LABELLED:
         return {"cell_type", "condition"} if dataset.format == "blobs" else {"cell_type"}
     return {"cell_type"} | {label for label in ("condition", "batch") if getattr(dataset.columns, label) is not None}
+
+
+def differing_units(one: Dataset, other: Dataset) -> str | None:
+    """Return the first setting by which the values of two data sets are in different units, None where they are in one."""
+
+    def units(dataset: Dataset) -> dict:
+        standardized = dataset.balance is not None and dataset.balance.standardize
+        settings = {key: getattr(dataset, key) for key in ("normalization", "target_sum", "scale")}
+        return settings | {"balance.standardize": standardized}
+
+    return next((key for key, value in units(one).items() if value != units(other)[key]), None)

@@ -1,5 +1,6 @@
 """The one place where seeds, threads and deterministic algorithms are set."""
 
+import os
 import random
 import sys
 
@@ -16,6 +17,7 @@ def make_deterministic(seed: int, threads: int) -> None:
     np.random.seed(seed)
     threadpool_limits(limits=threads)
     if torch := sys.modules.get("torch"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA's products repeat exactly only so
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
         torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, without its import of the compiler (1 s)

@@ -13,9 +13,8 @@ from sclatent.networks import Float32, linear, soft_clip
 OUTPUTS = {"linear": nn.Identity(), "relu": torch.relu, "softplus": softplus}
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 FLOOR = -6.0  # of the log sigma that all genes share: as sigma goes to 0, the divergences count for nothing
-MAX_LOG_THETA = math.log(
-    1e4
-)  # beyond it the negative binomial is a Poisson, and float32 cannot tell lnGamma(x + theta) from lnGamma(theta)
+# Beyond it the negative binomial is a Poisson, and float32 cannot tell lnGamma(x + theta) from lnGamma(theta).
+MAX_LOG_THETA = math.log(1e4)
 
 
 def squared_error(x: Tensor, mean: Tensor) -> Tensor:

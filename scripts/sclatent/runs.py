@@ -1,5 +1,6 @@
 """One run: from the files of data sets and the settings of a model to a trained model and its history."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,9 @@ from sclatent.likelihoods import COUNTS
 from sclatent.tables import read_table
 from sclatent.trained import Trained
 from sclatent.training import train
-from sclatent.values import Values, check_none_held_out, read_labels, read_values
+from sclatent.values import Values, check_none_held_out, held_out_cells, read_labels, read_values
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,14 @@ def read_conditions(
     return torch.nn.functional.one_hot(positions[torch.from_numpy(codes)], len(known)).float(), known
 
 
+def without_held_out(other: TrainingData, split: str | Path) -> TrainingData:
+    """Return labelled cells of another data set without those that a file of the kind "preprocessed" holds out, by name."""
+    kept = ~np.isin(other.values.cells, held_out_cells(split))
+    if not kept.all():
+        logger.warning("%d labelled cells are held out here, and are left out", (~kept).sum())
+    return _take(other, torch.from_numpy(np.flatnonzero(kept)))
+
+
 def align(other: TrainingData, genes_of_other: np.ndarray, genes: np.ndarray) -> TrainingData:
     """Return the cells of another data set with the genes (D,) of this one, 0 where it has none, and which genes both have.
 
@@ -120,30 +131,43 @@ def train_run(
     generator. Raises UserError where the settings do not fit the data, TrainingError where the model does not survive.
     """
     training = settings["training"]
-    order = torch.randperm(len(data.values.cells))
-    n_validation = round(training["validation"] * len(order))
-    kept_out, rows = order[:n_validation].sort().values, order[n_validation:].sort().values
+    kept_out = _draw(data.values.cells, training["validation"])
+    rows = torch.tensor(np.setdiff1d(np.arange(len(data.values.cells)), kept_out.numpy()))
+    if training["validation"] and not (len(kept_out) and len(rows)):
+        raise UserError(
+            f"validation: {training['validation']} leaves {len(kept_out)} of {len(data.values.cells)} cells to watch and "
+            f"{len(rows)} to train on; some of both are needed"
+        )
     fitted = Input(data.values.n_vars, **settings["input"], genes=None if labelled is None else labelled.genes)
     fitted.fit(_take(data, rows).values)
     fitted.to(device)
     n_counts = None if data.values.counts is None else fitted.n_genes
     trained = Trained(settings["family"], settings["hyperparameters"], fitted, n_counts, data.conditions).to(device)
-    keep = {"device": device, "dtype": torch.bfloat16 if training["precision"] == "bf16" else torch.float32}
+    low = training["precision"] == "bf16" and not trained.model.closed_form
+    keep = {"device": device, "dtype": torch.bfloat16 if low else torch.float32}
     keep["sparse"] = sparse_pays(trained.model.sparse_widths, data.values, fitted, training["batch_size"], device)
     unlabelled = replace(data, label=None)
     cells = _cells(_take(unlabelled, rows), fitted, **keep)
-    validation = _cells(_take(unlabelled, kept_out), fitted, **keep) if n_validation else None
+    validation = _cells(_take(unlabelled, kept_out), fitted, **keep) if len(kept_out) else None
     guides = None
     if labelled is not None:
         candidates = rows if labelled is data else torch.arange(len(labelled.values.cells))
-        seen = candidates[torch.randperm(len(candidates))[: max(1, round(settings["share"] * len(candidates)))]]
-        guides = _cells(_take(labelled, seen.sort().values), fitted, **keep)
-    _check_fits(settings["hyperparameters"], cells, labelled)
+        seen = candidates[_draw(labelled.values.cells[candidates.numpy()], settings["share"], at_least=2)]
+        guides = _cells(_take(labelled, seen), fitted, **keep)
+    _check_fits(settings["hyperparameters"], [cells] if guides is None else [cells, guides], labelled)
     if n_counts is not None:
-        totals = np.asarray(cells.values.counts.sum(axis=1)).ravel()
+        counts = cells.values.counts if fitted.genes is None else cells.values.counts[:, fitted.genes.cpu().numpy()]
+        totals = np.asarray(counts.sum(axis=1)).ravel()
         trained.model.likelihood.library.fill_(float(np.median(totals)))
     history = train(trained.model, cells, training, guides, validation, checkpoint, terminal)
     return trained.eval(), history
+
+
+def _draw(cells: np.ndarray, share: float, at_least: int = 0) -> Tensor:
+    """Return the rows, sorted, of a random share of cells by name: of a cell that was drawn repeatedly all rows or none."""
+    names = np.unique(cells)
+    chosen = names[torch.randperm(len(names)).numpy()[: max(at_least, round(share * len(names)))]]
+    return torch.from_numpy(np.flatnonzero(np.isin(cells, chosen)))
 
 
 def _take(data: TrainingData, rows: Tensor) -> TrainingData:
@@ -160,16 +184,18 @@ def _cells(data: TrainingData, fitted: Input, **keep) -> Cells:
     return Cells(data.values, fitted, data.condition, data.label, **keep)
 
 
-def _check_fits(hyperparameters: dict, cells: Cells, labelled: TrainingData | None) -> None:
+def _check_fits(hyperparameters: dict, all_cells: list[Cells], labelled: TrainingData | None) -> None:
     """Refuse labels of more classes than there are components, and values that the likelihood does not have."""
     if labelled is not None and len(labelled.classes) > hyperparameters["n_components"]:
         raise UserError(
             f"n_components is {hyperparameters['n_components']}, but the labels have {len(labelled.classes)} classes; raise it"
         )
-    if hyperparameters.get("likelihood") == "bernoulli":
+    if hyperparameters.get("likelihood") != "bernoulli":
+        return
+    for cells in all_cells:
         x = cells.batch(torch.arange(min(len(cells), BLOCK)), masked=False).x
         if x.min() < 0 or x.max() > 1:
             raise UserError(
-                f"likelihood bernoulli needs values from 0 to 1, but they go from {x.min():g} to {x.max():g}; "
-                "choose another likelihood, or a data set with normalization: unit"
+                f"likelihood bernoulli needs values from 0 to 1, but models see them from {x.min():g} to {x.max():g}; choose "
+                "another likelihood, or a data set with normalization: unit and an input that leaves values as they are"
             )

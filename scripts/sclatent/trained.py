@@ -17,9 +17,14 @@ class Trained(nn.Module):
     def __init__(self, family: str, hyperparameters: dict, input: Input, n_counts: int | None, conditions: list[str]):
         super().__init__()
         checked = hyperparameters_class(family).model_validate(hyperparameters)
-        self.input = input
+        self.input, self.n_counts = input, n_counts
         self.model = load_family(family)(input.n_features, n_counts or input.n_features, len(conditions), checked)
 
     def encode(self, values: Tensor, condition: Tensor | None = None) -> Latents:
         """Return the latents of cells from their normalised values (B, D) and conditions (B, C) one-hot."""
         return self.model.encode(self.input(values), condition)
+
+    def decode(self, z: Tensor, condition: Tensor | None = None, sample: bool = False) -> Tensor:
+        """Return values (B, G) of the genes that take part, or counts where the model explains counts, of latents z (B, L)."""
+        x = self.model.decode(z, condition, sample)
+        return x if self.n_counts else self.input.inverse(x)

@@ -88,7 +88,7 @@ def train(
         phase, before = phases[number], sum(phase["epochs"] for phase in phases[:number])
         objective, epochs = phase["objective"], phase["epochs"]
         source = labelled if objective == "supervised" else cells
-        optimizer = Adam(model.parameters(), settings["weight_decay"], decoupled=settings["optimizer"] == "adamw")
+        optimizer = Adam(model.parameters(), phase["weight_decay"], decoupled=settings["optimizer"] == "adamw")
         if course.optimizer:
             optimizer.restore(course.optimizer)
         while course.epoch < epochs and (settings["patience"] is None or course.idle < settings["patience"]):
@@ -111,17 +111,20 @@ def train(
             course.epoch += 1
             means = {name: total.item() / len(source) for name, total in totals.items()}
             course.history += _entries(before + course.epoch, "train", means)
-            _check_converging(course, means["loss"], before + course.epoch)
+            _check_converging(course, means, before + course.epoch)
             if validation is not None:
                 with _products(cells, settings):
                     means = _evaluated(model, objective, validation)
                 course.history += _entries(before + course.epoch, "validation", means)
-                _remember_best(course, model, means["loss"])
+                if not math.isfinite(means["loss"]):
+                    raise TrainingError(f"the loss of validation cells is {means['loss']} in epoch {before + course.epoch}")
+                if settings["patience"] is not None and _progress(phases, number, course.epoch) >= model.settled:
+                    _remember_best(course, model, means["loss"])
             if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_EVERY:
                 _save(checkpoint, course, model, optimizer)
                 saved = time.monotonic()
             bar.update(before + course.epoch - bar.n)
-        if settings["patience"] is not None:
+        if course.weights:
             model.load_state_dict(course.weights)
         if objective == "pretraining":
             with _products(cells, settings):
@@ -187,11 +190,15 @@ def _check_finite(parts: dict[str, Tensor], epoch: int, step: int) -> None:
     raise TrainingError(f"loss part '{name}' is {parts[name].item()} in epoch {epoch}, step {step}")
 
 
-def _check_converging(course: Course, loss: float, epoch: int) -> None:
+def _check_converging(course: Course, means: dict[str, float], epoch: int) -> None:
+    loss = means["loss"]
     if course.first is None:
         course.first = loss
     elif loss - course.first > DIVERGED * max(abs(course.first), 1):
-        raise TrainingError(f"the loss diverged: {loss:.4g} in epoch {epoch}, {course.first:.4g} in the first")
+        largest = max((name for name in means if name != "loss"), key=lambda name: abs(means[name]), default="loss")
+        raise TrainingError(
+            f"the loss diverged: {loss:.4g} in epoch {epoch}, {course.first:.4g} in the first; its largest part is '{largest}'"
+        )
 
 
 def _remember_best(course: Course, model: LatentModel, loss: float) -> None:

@@ -94,11 +94,15 @@ def read_values(path: str | Path, trained_on: str | Path | None = None, counts: 
     return values
 
 
+def held_out_cells(path: str | Path) -> np.ndarray:
+    """Return the names of the cells that are held out in a file of the kind "preprocessed"."""
+    with h5py.File(path) as file:
+        return _names(file["obs"])[_text(file["obs/split"]) == "held_out"]
+
+
 def check_none_held_out(cells: np.ndarray, path: str | Path) -> None:
     """Raise LeakError where cells about to be trained on are held out in a file of the kind "preprocessed"."""
-    with h5py.File(path) as file:
-        held_out = _names(file["obs"])[_text(file["obs/split"]) == "held_out"]
-    leaked = np.intersect1d(cells, held_out)
+    leaked = np.intersect1d(cells, held_out_cells(path))
     if len(leaked):
         raise LeakError(f"{len(leaked)} cells held out reached training, the first {leaked[0]}")
 

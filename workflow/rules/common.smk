@@ -134,8 +134,15 @@ def over_study(*patterns):
 
 
 def titles_of_models(study):
-    """What to call the models of a study, by name."""
-    return {name: CONFIG.models[name].title for name in CONFIG.studies[study].models}
+    """What to call the models of a study, by name; those that see cell types, by which they are scored, say so."""
+    models = {name: CONFIG.models[name] for name in CONFIG.studies[study].models}
+    return {name: f"{model.title} (sees cell types)" if sees_cell_types(model) else model.title for name, model in models.items()}
+
+
+def sees_cell_types(model):
+    """Whether a model is told the cell types of cells that it is scored on."""
+    conditioned = hyperparameters_class(model.family).conditional and model.condition == "cell_type"
+    return conditioned or (model.supervision is not None and model.supervision.labels == "cell_type")
 
 
 def titles_of_datasets(study):

@@ -25,7 +25,7 @@ rule train:
         "../../envs/torch.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=60,
         gpu=1,
     params:

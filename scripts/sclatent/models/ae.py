@@ -32,7 +32,9 @@ class Model(LatentModel):
 
     @property
     def sparse_widths(self) -> tuple[int, int] | None:
-        """Widths of the first encoder layer and of the last hidden one of the decoder."""
+        """Widths of the first encoder layer and of the last hidden one of the decoder, where its output is linear."""
+        if not self.likelihood.takes_sparse:
+            return None
         return self.encoder[0].out_features, self.likelihood.linear.in_features
 
     def loss(self, batch: Batch, progress: float = 1.0) -> dict[str, Tensor]:

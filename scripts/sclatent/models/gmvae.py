@@ -21,7 +21,7 @@ from sclatent.errors import TrainingError
 from sclatent.likelihoods import LIKELIHOODS
 from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
 from sclatent.models.hyperparameters import MixtureHyperparameters
-from sclatent.models.vae import LARGEST_LOG_VAR, rise
+from sclatent.models.vae import below_overflow, rise
 from sclatent.networks import hidden_layers, mlp, soft_clip
 
 MEAN_BOUNDS, LOG_VAR_BOUNDS = (-5.0, 5.0), (-9.0, 1.0)
@@ -62,6 +62,7 @@ class Model(LatentModel):
         super().__init__(n_features, n_vars, n_conditions, hyperparameters)
         hp = self.hp = hyperparameters
         self.n_inner = n_inner
+        self.settled = hp.warmup
         n_seen, n_decoded = n_features + n_conditions, hp.latent_dim + n_conditions
         n_hidden = [n_seen, *hp.encoder_hidden][-1]
         self.encoder = hidden_layers(n_seen, hp.encoder_hidden, hp)
@@ -98,7 +99,7 @@ class Model(LatentModel):
         """Return mean and log-variance of a Gaussian, of any shape, softly bounded; hardly bounded where the model is not."""
         if self.hp.bounded:
             return soft_clip(mean, *MEAN_BOUNDS), soft_clip(log_var, *LOG_VAR_BOUNDS)
-        return mean, log_var.clamp(-LARGEST_LOG_VAR, LARGEST_LOG_VAR)
+        return mean, -below_overflow(-below_overflow(log_var))
 
     def posterior(self, seen: Tensor, condition: Tensor | None) -> Posterior:
         """Return q(z|x) and q(w|x) of cells seen (B, F), and the last hidden layer, which they share."""
@@ -229,13 +230,17 @@ class Model(LatentModel):
 
         r is found by one power iteration, which probes at a tenth of the radius. Source: Miyato et al. 2018.
         """
+        was_training = self.training
+        self.eval()  # so that neither statistics of batches nor dropout take part in the change
         radius, seen = self.hp.adversarial_radius, batch.seen
         log_q = self.log_responsibilities(seen, batch.condition).detach()
         with torch.enable_grad():  # also where the loss is only evaluated
             probe = (0.1 * radius * normalize(torch.randn_like(seen))).requires_grad_()
             divergence = kl_categorical(log_q, self.log_responsibilities(seen + probe, batch.condition)).sum()
             (gradient,) = torch.autograd.grad(divergence, probe)
-        return kl_categorical(log_q, self.log_responsibilities(seen + radius * normalize(gradient), batch.condition)).mean()
+        changed = self.log_responsibilities(seen + radius * normalize(gradient), batch.condition)
+        self.train(was_training)
+        return kl_categorical(log_q, changed).mean()
 
     @torch.no_grad()
     def place_components(self, seen: Tensor, means: Tensor, condition: Tensor | None = None) -> None:

@@ -34,6 +34,7 @@ class Model(LatentModel):
         super().__init__(n_features, n_vars, n_conditions, hyperparameters)
         hp = hyperparameters
         self.beta, self.warmup, self.bounded = hp.beta, hp.warmup, hp.bounded
+        self.settled = hp.warmup
         self.trunk = hidden_layers(n_features + n_conditions, hp.encoder_hidden, hp, hp.linear_first)
         self.mean_head = self.head(hp)
         self.log_var_head = self.head(hp)
@@ -56,7 +57,7 @@ class Model(LatentModel):
         mean, log_var = self.mean_head(h), self.log_var_head(h)
         if self.bounded:
             return soft_clip(mean, -5, 5), soft_clip(log_var, -9, 1)
-        return mean, log_var.clamp(max=LARGEST_LOG_VAR)
+        return mean, below_overflow(log_var)
 
     def posterior(self, seen: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance of q(z|x), (B, L) each."""
@@ -97,6 +98,11 @@ class Model(LatentModel):
     def generate(self, n: int, sample: bool = False) -> Generated:
         """Return n cells decoded from draws of the prior."""
         return Generated(self.decode(self.draw_prior(n), sample=sample))
+
+
+def below_overflow(log_var: Tensor) -> Tensor:
+    """Return a log-variance, cut at LARGEST_LOG_VAR; its slope stays 1 beyond, so that the divergence can bring it back."""
+    return log_var + (log_var.clamp(max=LARGEST_LOG_VAR) - log_var).detach()
 
 
 def rise(progress: float, start: float, end: float) -> float:

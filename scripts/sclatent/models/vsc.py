@@ -51,6 +51,7 @@ class Model(vae.Model):
         self.alpha, self.spike, self.mask = hp.alpha, hp.spike, hp.mask
         self.sharpness, self.spike_warmup = hp.sharpness, hp.spike_warmup
         self.final_sharpness = hp.final_sharpness or hp.sharpness
+        self.settled = max(hp.warmup, *(hp.spike_warmup or [0]))
         self.spike_head = self.head(hp)
 
     def posterior(self, seen: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:

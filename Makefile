@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+TORCH = $$(sed -n 's/^torch = \["\(.*\)"\]/\1/p' pyproject.toml)
 # What a fresh machine lacks comes with the environment, so that only $(PYTHON), make and a C library are needed.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -14,7 +15,11 @@ quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (
 test: $(BIN)/.ready  ## run all tests
 	@pytest
 
-bench: $(BIN)/.ready  ## measure time and memory on large data (half an hour)
+bench: $(BIN)/.ready  ## measure preparing and training: speed, memory, scores (an hour)
+	@$(MAKE) --no-print-directory .venv-scvi/.ready || echo "scVI could not be installed: it is left out" >&2
+	@python tests/benchmarks/training.py
+	@python tests/benchmarks/training_scores.py
+	@python tests/benchmarks/large_training.py
 	@python tests/benchmarks/large_data.py
 
 lint: $(BIN)/.ready  ## check format and style, and lint the workflow
@@ -40,7 +45,7 @@ lock:  ## resolve the dependencies of pyproject.toml anew; needs uv
 	  --group dev --group torch-needs pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and everything that runs made, the reference results apart
-	@rm -rf .venv .snakemake
+	@rm -rf .venv .venv-scvi .snakemake
 	@find results -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## list the targets
@@ -53,10 +58,18 @@ $(BIN)/.ready: requirements.lock requirements-torch.sha256
 	@echo "Setting up .venv (a few minutes, once)"
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --require-hashes --no-deps -r requirements.lock
-	@$(BIN)/python -m pip download -qq --no-deps --dest .venv/torch "$$(sed -n 's/^torch = \["\(.*\)"\]/\1/p' pyproject.toml)"
+	@$(BIN)/python -m pip download -qq --no-deps --dest .venv/torch "$(TORCH)"
 	@$(BIN)/python -m pip hash .venv/torch/*.whl | grep -qFf requirements-torch.sha256 \
 	  || { echo "the torch wheel that pip found is none of those in requirements-torch.sha256" >&2; exit 1; }
 	@$(BIN)/python -m pip install -qq .venv/torch/*.whl && rm -r .venv/torch
 	@$(BIN)/python -m pip check --quiet
 	@$(BIN)/python -W ignore -c 'import umap'
+	@touch $@
+
+# scVI, which the benchmark of training compares with, with the same torch; its other packages are not ours.
+.venv-scvi/.ready:
+	@echo "Setting up .venv-scvi (two minutes, once)"
+	@rm -rf .venv-scvi && $(PYTHON) -m venv .venv-scvi
+	@.venv-scvi/bin/python -m pip install -qq "$(TORCH)"
+	@.venv-scvi/bin/python -m pip install -qq scvi-tools==1.4.2
 	@touch $@

@@ -7,7 +7,7 @@ import pandas as pd
 from _job import provenance, run, terminal
 from sclatent.checkpoints import Checkpoint
 from sclatent.contracts import TABLES
-from sclatent.determinism import make_deterministic
+from sclatent.determinism import keep_freed_memory, make_deterministic
 from sclatent.devices import choose_device
 from sclatent.runs import align, explains_counts, read_training_data, train_run, without_held_out
 from sclatent.tables import write_table
@@ -23,6 +23,7 @@ def main(snakemake):
     seed = int(wildcards.seed)
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     make_deterministic(seed, params.threads)
+    keep_freed_memory()
     told, counts = params.told, explains_counts(params.settings["hyperparameters"])
     guide = {"labels": told["labels"], "clusters": files.get("clusters")}
     own = told["labelled"] == wildcards.dataset

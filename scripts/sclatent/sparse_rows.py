@@ -13,7 +13,8 @@ class SparseRows:
     def __init__(self, matrix: sparse.csr_matrix):
         self.shape = matrix.shape
         self.by_cell, self.by_gene = _tensors(matrix), _tensors(matrix.tocsc())
-        self.squares = torch.from_numpy(matrix.multiply(matrix).sum(axis=1)).flatten()  # (B,), sum of squares
+        squares = torch.from_numpy(matrix.data).square()
+        self.squares = torch.segment_reduce(squares, "sum", offsets=self.by_cell[0].long())  # (B,), sum of each cell's
 
     def __len__(self) -> int:
         """The number of cells."""

@@ -17,37 +17,27 @@ import h5py
 import numpy as np
 import pandas as pd
 from anndata.io import sparse_dataset, write_elem
-from scipy import sparse
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from conftest import Workflow
+from simulated import draw_counts, draw_rates
 
 N_GENES = 20_000
 DENSITY = 0.05
 CHUNK = 5_000
 
 
-def draw(rng: np.random.Generator, n: int, rates: np.ndarray) -> sparse.csr_matrix:
-    """Draw the counts (n, N_GENES) of n cells: which genes are detected by their rates, and how often."""
-    detected = rng.random((n, N_GENES), dtype=np.float32) < rates
-    rows, columns = np.nonzero(detected)
-    counts = 1 + rng.poisson(rates[columns])
-    return sparse.csr_matrix((counts.astype(np.float32), (rows, columns)), shape=detected.shape)
-
-
 def write_counts(path: Path, n_cells: int) -> None:
     """Write an .h5ad of n_cells cells, piece by piece."""
     rng = np.random.default_rng(0)
-    rates = rng.lognormal(0, 1, N_GENES).astype(np.float32)
-    for _ in range(20):  # rates above 1 are cut, so the mean is met by approximation
-        rates = np.minimum(rates * DENSITY / rates.mean(), 0.95)
+    rates = draw_rates(rng, N_GENES, DENSITY)
     obs = pd.DataFrame({"type": pd.Categorical(rng.choice(list("abcdef"), n_cells))}, index=[f"cell_{i}" for i in range(n_cells)])
     var = pd.DataFrame(index=[f"MT-{i}" if i < 13 else f"gene_{i}" for i in range(N_GENES)])
     with h5py.File(path, "w") as file:
-        write_elem(file, "/", ad.AnnData(draw(rng, min(CHUNK, n_cells), rates), obs=obs[:CHUNK], var=var))
+        write_elem(file, "/", ad.AnnData(draw_counts(rng, min(CHUNK, n_cells), rates), obs=obs[:CHUNK], var=var))
         for start in range(CHUNK, n_cells, CHUNK):
-            sparse_dataset(file["X"]).append(draw(rng, min(CHUNK, n_cells - start), rates))
+            sparse_dataset(file["X"]).append(draw_counts(rng, min(CHUNK, n_cells - start), rates))
         write_elem(file, "obs", obs)
 
 

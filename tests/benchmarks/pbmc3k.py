@@ -1,0 +1,69 @@
+"""PBMC 3k and the models of the configuration as the workflow trains them, for benchmarks.
+
+Without pbmc3k_raw.h5ad in a folder of SCLATENT_DATA or in data/, counts of its shape and density stand for it, without
+cell types.
+"""
+
+import sys
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from simulated import draw_counts, draw_rates
+
+from sclatent.config import Config, Phase, load
+from sclatent.directories import data_directories, find
+from sclatent.ingest import ingest
+from sclatent.preprocess import preprocess
+from sclatent.readers import read
+from sclatent.runs import TrainingData
+from sclatent.values import Values
+
+PROJECT = Path(__file__).parents[2]
+N_CELLS, N_GENES, DENSITY = 2638, 13714, 0.062  # after quality control
+
+
+def configuration() -> Config:
+    """Return the configuration of the quick start."""
+    raw = {}
+    for name in ("datasets", "models", "config"):
+        raw |= yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
+    return load(raw)
+
+
+def preprocessed(config: Config, n_top_genes: int | None = None) -> ad.AnnData:
+    """Return the data as the workflow preprocesses them, with all genes or with variable ones."""
+    dataset = config.datasets["pbmc3k_h5ad"].model_copy(update={"n_top_genes": n_top_genes})
+    path = find(dataset.files["counts"].name, data_directories(config.data_directories))
+    if path is None:
+        return preprocess(simulated(), qc={}, n_top_genes=n_top_genes)[0]
+    source = read(dataset.format, {"counts": [path]}, layer=dataset.layer)
+    counts = ingest(source, None, **dataset.model_dump(include={"columns", "control", "keep", "drop"}))
+    kept = {"qc", "normalization", "target_sum", "n_top_genes", "flavor", "scale", "holdout", "drop_unlabelled"}
+    return preprocess(counts, **dataset.model_dump(include=kept))[0]
+
+
+def simulated() -> ad.AnnData:
+    """Return counts drawn at random, of the kind "counts"."""
+    rng = np.random.default_rng(0)
+    counts = draw_counts(rng, N_CELLS, draw_rates(rng, N_GENES, DENSITY)).astype(np.int32)
+    obs = pd.DataFrame({"pct_counts_mt": np.zeros(N_CELLS)}, index=[f"cell_{i}" for i in range(N_CELLS)])
+    return ad.AnnData(obs=obs, var=pd.DataFrame(index=[f"gene_{i}" for i in range(N_GENES)]), layers={"counts": counts})
+
+
+def training_data(adata: ad.AnnData) -> TrainingData:
+    """Return the cells as a run reads them."""
+    return TrainingData(Values(adata.X, adata.obs_names.to_numpy(), np.ones(adata.n_obs, dtype=bool)))
+
+
+def settings_of(config: Config, model: str, **training) -> dict:
+    """Return what a run of a model is made of, as the workflow has it, with some settings of its training replaced."""
+    chosen = config.models[model]
+    changed = chosen.training.model_copy(update={"phases": [], **training}).with_phases()
+    settings = chosen.model_dump(include={"family", "hyperparameters", "input"})
+    return {**settings, "training": changed.model_dump(exclude=set(Phase.model_fields)), "share": None}

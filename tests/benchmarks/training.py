@@ -1,0 +1,201 @@
+"""Speed of training on PBMC 3k beside a plain PyTorch loop and scVI.
+
+    python tests/benchmarks/training.py [rounds]
+
+Measures in rounds (5 unless told), all variants in each, and prints medians of the seconds per epoch in batches of 256 on two
+threads, their ratios, and which targets are reached. Variants, all of a beta-VAE but scVI:
+
+- plain: a Dataset and a DataLoader of dense cells, and the loop that anyone would write;
+- fp32, bf16: the function that the workflow's rule train calls, with that precision; bf16 is the fast mode;
+- scVI: its own model on the counts, by the interpreter in .venv-scvi if `make bench` could make that.
+
+The share of the peak counts the operations of the dense products, whether the trainer makes them or cheaper sparse ones: beyond
+100 % there is less to compute than that.
+"""
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import torch
+from pbmc3k import PROJECT, configuration, preprocessed, settings_of, training_data
+from plain_vae import PlainVAE, plain_epoch
+
+from sclatent.cells import sparse_pays
+from sclatent.config import Config
+from sclatent.determinism import make_deterministic
+from sclatent.inputs import Input
+from sclatent.runs import TrainingData, train_run
+from sclatent.trained import Trained
+
+THREADS = 2
+BATCH = 256
+SCVI = PROJECT / ".venv-scvi" / ".ready"  # what `make` writes once the environment is whole
+SCVI_EPOCHS = 3
+SIDE = 2048  # of the matrices whose product gives the peak
+LEAST_SHARE_OF_PEAK = 0.8  # of fp32
+
+
+class Case(NamedTuple):
+    """A model of the configuration on all genes or variable ones, and for how many epochs it is trained to be measured.
+
+    targets: how many times as fast as other variants the fast mode should be.
+    """
+
+    name: str
+    model: str
+    n_top_genes: int | None
+    epochs: int
+    targets: dict[str, float]
+
+
+CASES = [
+    Case("128-32-16", "beta_vae", None, 10, {"plain": 3, "scVI": 12}),
+    Case("128-32-16 on 2,000 genes", "beta_vae", 2000, 30, {"scVI": 6}),
+    Case("800-400", "beta_vae_code", None, 3, {"plain": 2.5}),
+]
+
+
+def our_epoch(data: TrainingData, settings: list[dict], epochs: int) -> tuple[float, float]:
+    """Return the seconds of an epoch as the workflow trains, and the loss of the last one.
+
+    settings: for one epoch, and for `epochs` more, whose time is the difference; what comes before the first is not counted.
+    """
+    seconds = []
+    for some in settings:
+        make_deterministic(0, THREADS)
+        start = time.perf_counter()
+        _, history = train_run(data, None, some)
+        seconds.append(time.perf_counter() - start)
+    return (seconds[1] - seconds[0]) / epochs, [entry["value"] for entry in history if entry["part"] == "loss"][-1]
+
+
+def scvi_epochs(files: list[Path]) -> list[float]:
+    """Return the mean seconds of an epoch of scVI on the counts in each file."""
+    script = Path(__file__).with_name("scvi_epochs.py")
+    command = [str(SCVI.parent / "bin" / "python"), str(script), str(THREADS), str(1 + SCVI_EPOCHS), *map(str, files)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    return json.loads(printed.splitlines()[-1])
+
+
+def peak_flops() -> float:
+    """Return the floating-point operations a second of the fastest of ten float32 products of large matrices."""
+    a, b = torch.rand(2, SIDE, SIDE)
+    product, seconds = torch.empty(SIDE, SIDE), math.inf
+    for _ in range(10):
+        start = time.perf_counter()
+        torch.mm(a, b, out=product)
+        seconds = min(seconds, time.perf_counter() - start)
+    return 2 * SIDE**3 / seconds
+
+
+def measure(config: Config, case: Case, adata: ad.AnnData) -> list[dict]:
+    """Return seconds per epoch and last loss of all variants of a case in this process, and the peak beside them."""
+    hyperparameters = config.models[case.model].hyperparameters
+    data, dense = training_data(adata), adata.X.toarray()
+    make_deterministic(0, THREADS)
+    peak = peak_flops()
+    torch.set_deterministic_debug_mode("default")  # as a plain script has it
+    found = {"plain": plain_epoch(PlainVAE(adata.n_vars, hyperparameters), dense, case.epochs, BATCH)}
+    for precision in ("fp32", "bf16"):
+        settings = [
+            settings_of(config, case.model, epochs=n, batch_size=BATCH, precision=precision) for n in (1, 1 + case.epochs)
+        ]
+        found[precision] = our_epoch(data, settings, case.epochs)
+    return [
+        {"case": case.name, "variant": variant, "seconds": seconds, "loss": loss, "peak": peak}
+        for variant, (seconds, loss) in found.items()
+    ]
+
+
+def measure_scvi(folder: Path, of_case: dict[str, ad.AnnData]) -> list[dict]:
+    """Return seconds per epoch of scVI in the cases that it is compared with."""
+    cases = [case.name for case in CASES if "scVI" in case.targets]
+    files = [folder / f"{i}.h5ad" for i in range(len(cases))]
+    for name, file in zip(cases, files, strict=True):
+        if not file.exists():
+            ad.AnnData(of_case[name].layers["counts"].astype(np.float32)).write_h5ad(file)
+    return [
+        {"case": name, "variant": "scVI", "seconds": seconds} for name, seconds in zip(cases, scvi_epochs(files), strict=True)
+    ]
+
+
+def measure_rounds(config: Config, of_case: dict[str, ad.AnnData], rounds: int) -> pd.DataFrame:
+    """Return what all variants took in each round, one row a round, case and variant."""
+    measured = []
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(rounds):
+            for case in CASES:
+                measured += measure(config, case, of_case[case.name])
+            if SCVI.exists():
+                measured += measure_scvi(Path(folder), of_case)
+            print(f"round {i + 1} of {rounds}", file=sys.stderr)
+    return pd.DataFrame(measured)
+
+
+def products(config: Config, case: Case, adata: ad.AnnData) -> str:
+    """Return which products the trainer chooses for a case."""
+    fitted = Input(adata.n_vars)
+    model = Trained(config.models[case.model].family, config.models[case.model].hyperparameters, fitted, None, []).model
+    return "sparse" if sparse_pays(model.sparse_widths, training_data(adata).values, fitted, BATCH, "cpu") else "dense"
+
+
+def summary(config: Config, of_case: dict[str, ad.AnnData], measured: pd.DataFrame) -> pd.DataFrame:
+    """Return medians over the rounds by case and variant, with the extremes of the seconds, ratios, and shares of the peak."""
+    groups = measured.groupby(["case", "variant"], sort=False)
+    table = groups[["seconds", "loss"]].median()
+    table.insert(1, "least", groups["seconds"].min())
+    table.insert(2, "most", groups["seconds"].max())
+    peak = measured["peak"].median()
+    for case in CASES:
+        adata, of_variant = of_case[case.name], table["seconds"][case.name]
+        flops = adata.n_obs * PlainVAE(adata.n_vars, config.models[case.model].hyperparameters).flops_per_cell()
+        for variant, seconds in of_variant.items():
+            row = (case.name, variant)
+            for other in ("plain", "scVI"):
+                table.loc[row, f"x {other}"] = of_variant.get(other, math.nan) / seconds
+            if variant != "scVI":
+                table.loc[row, "% of peak"] = 100 * flops / seconds / peak
+                table.loc[row, "products"] = "dense" if variant == "plain" else products(config, case, adata)
+    return table
+
+
+def print_targets(table: pd.DataFrame) -> None:
+    """Print which targets are reached."""
+    for case in CASES:
+        for other, least in case.targets.items():
+            ratio = table.loc[(case.name, "bf16"), f"x {other}"]
+            verdict = "not measured" if math.isnan(ratio) else "reached" if ratio >= least else "missed"
+            print(f"{verdict}: {case.name}, bf16 {ratio:.1f} times as fast as {other}, target {least}")
+        share = table.loc[(case.name, "fp32"), "% of peak"] / 100
+        verdict = "reached" if share >= LEAST_SHARE_OF_PEAK else "missed"
+        print(f"{verdict}: {case.name}, fp32 at {share:.0%} of the peak of its products, target {LEAST_SHARE_OF_PEAK:.0%}")
+
+
+def main() -> None:
+    """Measure all rounds and print the table and the targets."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    config = configuration()
+    of_case = {case.name: preprocessed(config, case.n_top_genes) for case in CASES}
+    print("data:", "PBMC 3k" if "cell_type" in of_case[CASES[0].name].obs else "drawn at random, since PBMC 3k is not there")
+    if not SCVI.exists():
+        print("scVI is not measured, since `make .venv-scvi/.ready` has not made its environment")
+    print(f"load of the machine before: {os.getloadavg()[0]:.1f}; beside other work none of this holds")
+    measured = measure_rounds(config, of_case, rounds)
+    table = summary(config, of_case, measured)
+    print(f"medians of {rounds}; seconds per epoch; peak of fp32 products {measured['peak'].median() / 1e9:.0f} GFLOP/s")
+    print(table.to_string(float_format=lambda x: f"{x:.4g}", na_rep=""))
+    print_targets(table)
+
+
+if __name__ == "__main__":
+    main()

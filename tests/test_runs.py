@@ -50,7 +50,7 @@ def path(counted, tmp_path):
     return tmp_path / "preprocessed.h5ad"
 
 
-def settings_of(name, **training) -> dict:
+def settings_of(name) -> dict:
     """The settings of an entry of the model table, with a training that is cut to one epoch of each objective."""
     model = CONFIG.models[name]
     objectives = dict.fromkeys(phase.objective for phase in model.training.phases)
@@ -60,7 +60,7 @@ def settings_of(name, **training) -> dict:
         "family": model.family,
         "hyperparameters": model.hyperparameters,
         "input": model.input.model_dump(),
-        "training": model.training.model_dump() | {"phases": phases} | training,
+        "training": model.training.model_dump() | {"phases": phases},
         "share": share,
     }
 

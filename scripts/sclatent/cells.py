@@ -6,6 +6,7 @@ import torch
 from scipy.sparse import issparse
 from torch import Tensor, nn
 
+from sclatent.blocks import BLOCK
 from sclatent.inputs import Input
 from sclatent.models.base import Batch
 from sclatent.sparse_rows import SparseRows
@@ -13,7 +14,6 @@ from sclatent.values import Values
 
 # Bytes up to which all cells are kept dense on the device; beyond that each batch is made from rows of the sparse matrix.
 DENSE = 1_000_000_000
-BLOCK = 4096  # cells made dense at a time
 SPARSE_COST = 3  # of a multiplication in a sparse product, in those of a dense one, with the passes over dense matrices; measured
 
 

@@ -8,8 +8,6 @@ from sclatent.blocks import mean_and_std
 from sclatent.principal import principal_axes
 from sclatent.values import Values
 
-BLOCK = 4096  # cells that are dense at a time
-
 
 class Input(nn.Module):
     """From the normalised values of cells (n, D) to the features (n, F) that a model sees, and back.
@@ -88,6 +86,4 @@ def _dense(values: Values, rows: slice) -> Tensor:
 
 def _mean_and_std(values: Values) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and deviation of each feature (D,) as models see it."""
-    if values.mean is None and values.balanced is None:
-        return mean_and_std(values.x)
-    return mean_and_std(values.dense())
+    return mean_and_std(values.x if values.is_plain else values.dense())

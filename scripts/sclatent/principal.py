@@ -8,9 +8,9 @@ from scipy.linalg import eigh
 from scipy.sparse.linalg import svds
 from torch import Tensor
 
+from sclatent.blocks import BLOCK
 from sclatent.errors import TrainingError
 
-BLOCK = 4096  # cells
 # Up to as many values a matrix is decomposed whole; beyond that by the covariance of its features, summed over blocks of cells.
 LARGE = 250_000_000
 

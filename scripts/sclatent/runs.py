@@ -11,7 +11,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from sclatent.cells import BLOCK, Cells, sparse_pays
+from sclatent.blocks import BLOCK
+from sclatent.cells import Cells, sparse_pays
 from sclatent.checkpoints import Checkpoint
 from sclatent.errors import UserError
 from sclatent.inputs import Input

@@ -92,24 +92,8 @@ def train(
         if course.optimizer:
             optimizer.restore(course.optimizer)
         while course.epoch < epochs and (settings["patience"] is None or course.idle < settings["patience"]):
-            model.train()
-            totals: dict[str, Tensor] = {}
-            batches = list(_batches(source, labelled if objective == "semi_supervised" else None, settings["batch_size"]))
-            for step, (rows, guides) in enumerate(batches):
-                done = course.epoch + step / len(batches)
-                rate = phase["learning_rate"] * _share_of_rate((done + 1 / len(batches)) / epochs, settings)
-                with _products(cells, settings):
-                    guide = None if guides is None else labelled.batch(guides)
-                    parts = _loss(model, objective, source.batch(rows), guide, _progress(phases, number, done))
-                _check_finite(parts, before + course.epoch + 1, step + 1)
-                parts["loss"].backward()
-                if settings["clip_norm"] is not None:
-                    torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip_norm"])
-                optimizer.step(rate)
-                for name, part in parts.items():
-                    totals[name] = totals.get(name, 0) + part.detach() * len(rows)
+            means = _trained_epoch(model, optimizer, source, labelled, settings, number, course.epoch)
             course.epoch += 1
-            means = {name: total.item() / len(source) for name, total in totals.items()}
             course.history += _entries(before + course.epoch, "train", means)
             _check_converging(course, means, before + course.epoch)
             if validation is not None:
@@ -134,6 +118,30 @@ def train(
     bar.close()
     model.eval()
     return course.history
+
+
+def _trained_epoch(
+    model: LatentModel, optimizer: Adam, cells: Cells, labelled: Cells | None, settings: dict, number: int, epoch: int
+) -> dict[str, float]:
+    """Train on every cell once, after `epoch` epochs of phase `number`, and return the mean loss parts. Errors as `train`."""
+    phases, phase = settings["phases"], settings["phases"][number]
+    guides_of = labelled if phase["objective"] == "semi_supervised" else None
+    batches = list(_batches(cells, guides_of, settings["batch_size"]))
+    totals: dict[str, Tensor] = {}
+    model.train()
+    for step, (rows, guides) in enumerate(batches):
+        done = epoch + step / len(batches)
+        with _products(cells, settings):
+            guide = None if guides is None else labelled.batch(guides)
+            parts = _loss(model, phase["objective"], cells.batch(rows), guide, _progress(phases, number, done))
+        _check_finite(parts, sum(other["epochs"] for other in phases[:number]) + epoch + 1, step + 1)
+        parts["loss"].backward()
+        if settings["clip_norm"] is not None:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip_norm"])
+        optimizer.step(phase["learning_rate"] * _share_of_rate((done + 1 / len(batches)) / phase["epochs"], settings))
+        for name, part in parts.items():
+            totals[name] = totals.get(name, 0) + part.detach() * len(rows)
+    return {name: total.item() / len(cells) for name, total in totals.items()}
 
 
 def _products(cells: Cells, settings: dict) -> torch.autocast:

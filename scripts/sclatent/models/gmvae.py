@@ -23,6 +23,7 @@ from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_co
 from sclatent.models.hyperparameters import MixtureHyperparameters
 from sclatent.models.vae import below_overflow, rise
 from sclatent.networks import hidden_layers, mlp, soft_clip
+from sclatent.optimizers import Adam
 
 MEAN_BOUNDS, LOG_VAR_BOUNDS = (-5.0, 5.0), (-9.0, 1.0)
 
@@ -277,14 +278,13 @@ class Model(LatentModel):
     def fit_classifier(self, q: Posterior, condition: Tensor | None, label: Tensor) -> None:
         """Train the classifier alone by cross-entropy to labels (N,) of cells with posteriors q, on draws of z."""
         self.classifier.train()  # so that batch normalisation learns its moments too
-        optimizer = torch.optim.Adam(self.classifier.parameters(), lr=1e-2)
+        optimizer = Adam(self.classifier.parameters(), weight_decay=0.0, decoupled=False)
         for _ in range(500):
             i = torch.randint(len(label), (512,), device=label.device)
             z = draw_normal(q.z_mean[i], q.z_log_var[i])
             classified = self.classified(z, q.hidden[i], None if condition is None else condition[i])
-            optimizer.zero_grad()
             cross_entropy(self.classifier(classified), label[i]).backward()
-            optimizer.step()
+            optimizer.step(1e-2)
 
     def encode(self, seen: Tensor, condition: Tensor | None = None) -> Latents:
         """Return mean and one draw of q(z|x) and of q(w|x), and the responsibilities q(y) at the mean of z."""

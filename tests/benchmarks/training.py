@@ -2,8 +2,8 @@
 
     python tests/benchmarks/training.py [rounds]
 
-Measures in rounds (5 unless told), all variants in each, and prints medians of the seconds per epoch in batches of 256 on two
-threads, their ratios, and which targets are reached. Variants, all of a beta-VAE but scVI:
+Measures in rounds (5 unless told), all variants in each and each in a process of its own, and prints medians of the seconds per
+epoch in batches of 256 on two threads, their ratios, and which targets are reached. Variants, all of a beta-VAE but scVI:
 
 - plain: a Dataset and a DataLoader of dense cells, and the loop that anyone would write;
 - fp32, bf16: the function that the workflow's rule train calls, with that precision; bf16 is the fast mode;
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anndata as ad
-import numpy as np
 import pandas as pd
 import torch
 from pbmc3k import PROJECT, configuration, preprocessed, settings_of, training_data
@@ -32,9 +31,9 @@ from plain_vae import PlainVAE, plain_epoch
 
 from sclatent.cells import sparse_pays
 from sclatent.config import Config
-from sclatent.determinism import make_deterministic
+from sclatent.determinism import keep_freed_memory, make_deterministic
 from sclatent.inputs import Input
-from sclatent.runs import TrainingData, train_run
+from sclatent.runs import train_run
 from sclatent.trained import Trained
 
 THREADS = 2
@@ -65,26 +64,16 @@ CASES = [
 ]
 
 
-def our_epoch(data: TrainingData, settings: list[dict], epochs: int) -> tuple[float, float]:
-    """Return the seconds of an epoch as the workflow trains, and the loss of the last one.
-
-    settings: for one epoch, and for `epochs` more, whose time is the difference; what comes before the first is not counted.
-    """
+def our_epoch(config: Config, case: Case, precision: str, adata: ad.AnnData) -> tuple[float, float]:
+    """Return the seconds of an epoch as the workflow trains, and the loss of the last one; the first one is not counted."""
     seconds = []
-    for some in settings:
+    for epochs in (1, 1 + case.epochs):
         make_deterministic(0, THREADS)
+        settings = settings_of(config, case.model, epochs=epochs, batch_size=BATCH, precision=precision)
         start = time.perf_counter()
-        _, history = train_run(data, None, some)
+        _, history = train_run(training_data(adata), None, settings)
         seconds.append(time.perf_counter() - start)
-    return (seconds[1] - seconds[0]) / epochs, [entry["value"] for entry in history if entry["part"] == "loss"][-1]
-
-
-def scvi_epochs(files: list[Path]) -> list[float]:
-    """Return the mean seconds of an epoch of scVI on the counts in each file."""
-    script = Path(__file__).with_name("scvi_epochs.py")
-    command = [str(SCVI.parent / "bin" / "python"), str(script), str(THREADS), str(1 + SCVI_EPOCHS), *map(str, files)]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-    return json.loads(printed.splitlines()[-1])
+    return (seconds[1] - seconds[0]) / case.epochs, [entry["value"] for entry in history if entry["part"] == "loss"][-1]
 
 
 def peak_flops() -> float:
@@ -98,46 +87,40 @@ def peak_flops() -> float:
     return 2 * SIDE**3 / seconds
 
 
-def measure(config: Config, case: Case, adata: ad.AnnData) -> list[dict]:
-    """Return seconds per epoch and last loss of all variants of a case in this process, and the peak beside them."""
-    hyperparameters = config.models[case.model].hyperparameters
-    data, dense = training_data(adata), adata.X.toarray()
-    make_deterministic(0, THREADS)
-    peak = peak_flops()
-    torch.set_deterministic_debug_mode("default")  # as a plain script has it
-    found = {"plain": plain_epoch(PlainVAE(adata.n_vars, hyperparameters), dense, case.epochs, BATCH)}
-    for precision in ("fp32", "bf16"):
-        settings = [
-            settings_of(config, case.model, epochs=n, batch_size=BATCH, precision=precision) for n in (1, 1 + case.epochs)
-        ]
-        found[precision] = our_epoch(data, settings, case.epochs)
-    return [
-        {"case": case.name, "variant": variant, "seconds": seconds, "loss": loss, "peak": peak}
-        for variant, (seconds, loss) in found.items()
-    ]
+def measure(case: Case, variant: str, path: Path) -> dict[str, float]:
+    """Return seconds per epoch and last loss of a variant on the cells of a file, and the peak beside them."""
+    torch.set_num_threads(THREADS)
+    config, adata, peak = configuration(), ad.read_h5ad(path), peak_flops()
+    if variant == "plain":
+        torch.manual_seed(0)
+        model = PlainVAE(adata.n_vars, config.models[case.model].hyperparameters)
+        seconds, loss = plain_epoch(model, adata.X.toarray(), case.epochs, BATCH)
+    else:
+        keep_freed_memory()
+        seconds, loss = our_epoch(config, case, variant, adata)
+    return {"seconds": seconds, "loss": loss, "peak": peak}
 
 
-def measure_scvi(folder: Path, of_case: dict[str, ad.AnnData]) -> list[dict]:
-    """Return seconds per epoch of scVI in the cases that it is compared with."""
-    cases = [case.name for case in CASES if "scVI" in case.targets]
-    files = [folder / f"{i}.h5ad" for i in range(len(cases))]
-    for name, file in zip(cases, files, strict=True):
-        if not file.exists():
-            ad.AnnData(of_case[name].layers["counts"].astype(np.float32)).write_h5ad(file)
-    return [
-        {"case": name, "variant": "scVI", "seconds": seconds} for name, seconds in zip(cases, scvi_epochs(files), strict=True)
-    ]
+def measure_alone(case: Case, variant: str, path: Path) -> dict[str, float]:
+    """Return what a variant takes in a process of its own, as it would run without the others."""
+    command = [sys.executable, __file__, case.name, variant, str(path)]
+    if variant == "scVI":
+        script = Path(__file__).with_name("scvi_epochs.py")
+        command = [str(SCVI.parent / "bin" / "python"), str(script), str(THREADS), str(1 + SCVI_EPOCHS), str(path)]
+    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    return {"case": case.name, "variant": variant, **json.loads(printed.splitlines()[-1])}
 
 
-def measure_rounds(config: Config, of_case: dict[str, ad.AnnData], rounds: int) -> pd.DataFrame:
+def measure_rounds(of_case: dict[str, ad.AnnData], rounds: int) -> pd.DataFrame:
     """Return what all variants took in each round, one row a round, case and variant."""
     measured = []
     with tempfile.TemporaryDirectory() as folder:
+        for name, adata in of_case.items():
+            adata.write_h5ad(Path(folder) / f"{name}.h5ad")
         for i in range(rounds):
             for case in CASES:
-                measured += measure(config, case, of_case[case.name])
-            if SCVI.exists():
-                measured += measure_scvi(Path(folder), of_case)
+                variants = ["plain", "fp32", "bf16"] + ["scVI"] * (SCVI.exists() and "scVI" in case.targets)
+                measured += [measure_alone(case, variant, Path(folder) / f"{case.name}.h5ad") for variant in variants]
             print(f"round {i + 1} of {rounds}", file=sys.stderr)
     return pd.DataFrame(measured)
 
@@ -190,7 +173,7 @@ def main() -> None:
     if not SCVI.exists():
         print("scVI is not measured, since `make .venv-scvi/.ready` has not made its environment")
     print(f"load of the machine before: {os.getloadavg()[0]:.1f}; beside other work none of this holds")
-    measured = measure_rounds(config, of_case, rounds)
+    measured = measure_rounds(of_case, rounds)
     table = summary(config, of_case, measured)
     print(f"medians of {rounds}; seconds per epoch; peak of fp32 products {measured['peak'].median() / 1e9:.0f} GFLOP/s")
     print(table.to_string(float_format=lambda x: f"{x:.4g}", na_rep=""))
@@ -198,4 +181,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[-1].endswith(".h5ad"):
+        name, variant, path = sys.argv[1:]
+        print(json.dumps(measure(next(case for case in CASES if case.name == name), variant, Path(path))))
+    else:
+        main()

@@ -16,7 +16,7 @@ from pbmc3k import configuration, preprocessed, settings_of, training_data
 
 from sclatent.clustering import kmeans
 from sclatent.config import Clustering, Config
-from sclatent.determinism import make_deterministic
+from sclatent.determinism import keep_freed_memory, make_deterministic
 from sclatent.latents import encode
 from sclatent.metrics import score_clusters
 from sclatent.runs import train_run
@@ -43,6 +43,7 @@ def main() -> None:
     adata = preprocessed(config)
     if "cell_type" not in adata.obs:
         sys.exit("pbmc3k_raw.h5ad is in no folder of SCLATENT_DATA, nor in data/, so nothing is scored")
+    keep_freed_memory()
     for model in MODELS:
         scores = {
             precision: pd.DataFrame([score(config, adata, model, precision, seed, epochs) for seed in SEEDS])

@@ -15,9 +15,10 @@ quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (
 test: $(BIN)/.ready  ## run all tests
 	@pytest
 
-bench: $(BIN)/.ready  ## measure preparing and training: speed, memory, scores (an hour)
+bench: $(BIN)/.ready  ## measure preparing, training and scoring: speed, memory, scores (an hour)
 	@$(MAKE) --no-print-directory .venv-scvi/.ready || echo "scVI could not be installed: it is left out" >&2
 	@python tests/benchmarks/training.py
+	@python tests/benchmarks/scoring.py
 	@python tests/benchmarks/training_scores.py
 	@python tests/benchmarks/large_training.py
 	@python tests/benchmarks/large_data.py

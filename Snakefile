@@ -1,6 +1,7 @@
 # sclatent: compared, scored and reproducible latent spaces of single-cell data.
 #
 # fetch -> ingest -> preprocess -> train -> encode -> embed -> cluster -> score -> collect -> figures -> report
+#                                        \-> perturb, generate ------------------/
 # One file of rules a stage. `snakemake` runs the studies that config/config.yaml names; see README.md.
 
 
@@ -21,6 +22,8 @@ include: "workflow/rules/encode.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/cluster.smk"
 include: "workflow/rules/score.smk"
+include: "workflow/rules/perturb.smk"
+include: "workflow/rules/generate.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"

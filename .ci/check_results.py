@@ -11,41 +11,70 @@ from sclatent.metrics import METRICS
 from sclatent.tables import read_table
 
 RESULTS = Path("results")
-STUDY = RESULTS / "studies" / "quickstart"
+STUDY, TREATMENT = RESULTS / "studies" / "quickstart", RESULTS / "studies" / "treatment"
 DATASETS = ["pbmc68k_reduced", "digits"]
 MODELS = ["pca", "ae", "beta_vae", "beta_vsc"]
+FLOOR = "floor.pca_50"
 STOCHASTIC = ["beta_vae", "beta_vsc"]
 SEEDS = [0, 1, 2]
-SAMPLE_CLUSTERINGS = [("sample", "kmeans_latent"), ("sample", "louvain_latent")]
-CLUSTERINGS = [("mean", "kmeans_latent"), ("mean", "louvain_latent"), ("mean", "kmeans_tsne")]
+SAMPLE_METHODS = ["kmeans_latent", "louvain_latent", "leiden_latent"]
+METHODS = [*SAMPLE_METHODS, "louvain_oracle", "leiden_oracle"]
+HELD_OUT, TREATED_MODELS = "blobs.without_class_0", ["beta_vae", "cgmvae_blobs"]
+TABLES = [
+    "scores",
+    "perturbation",
+    "generation",
+    "absent",
+    "runs",
+    "resources",
+    "summary",
+    "perturbation_summary",
+    "generation_summary",
+]
 
 expected = [RESULTS / "report.html", RESULTS / "configuration.yaml"]
-expected += [STUDY / name for name in ("scores.tsv", "runs.tsv", "summary.tsv", "resources.tsv", "headline.txt", "headline.html")]
+expected += [study / f"{name}.tsv" for study in (STUDY, TREATMENT) for name in TABLES]
+expected += [study / f"headline.{kind}" for study in (STUDY, TREATMENT) for kind in ("txt", "html")]
 for figure in ("score_heatmap/all", "quality_control/pbmc68k_reduced"):
     expected += [STUDY / "figures" / f"{figure}.{kind}" for kind in ("svg", "ipynb")]
 for dataset in DATASETS:
     expected += [RESULTS / "data" / dataset / name for name in ("counts.h5ad", "preprocessed.h5ad", "qc.tsv", "qc_cells.tsv")]
-    expected += [STUDY / dataset / name for name in ("umap.h5ad", "scores.tsv")]
+    expected += [STUDY / dataset / name for name in ("umap.h5ad", "scores.tsv", "absent.tsv")]
     expected += [STUDY / "figures" / "latent_space" / f"{dataset}.{kind}" for kind in ("svg", "ipynb")]
-for dataset, model in itertools.product(DATASETS, MODELS):
-    expected += [STUDY / dataset / model / name for name in ("latents.h5ad", "tsne.h5ad", "clusters.tsv")]
-    for seed in SEEDS:
-        run = RESULTS / "runs" / dataset / model / str(seed)
-        expected += [run / name for name in ("weights.safetensors", "run.json", "history.tsv")]
+for dataset, model in itertools.product(DATASETS, [*MODELS, FLOOR]):
+    drawn = ["tsne.h5ad"] if model != FLOOR else []
+    scored = ["generation.tsv", "generation_absent.tsv"] if model in STOCHASTIC else []
+    expected += [STUDY / dataset / model / name for name in ("latents.h5ad", "clusters.tsv", *drawn, *scored)]
+runs_expected = [*itertools.product(DATASETS, [*MODELS, FLOOR]), *itertools.product([HELD_OUT], TREATED_MODELS)]
+for (dataset, model), seed in itertools.product(runs_expected, SEEDS):
+    run = RESULTS / "runs" / dataset / model / str(seed)
+    expected += [run / name for name in ("weights.safetensors", "run.json", "history.tsv")]
+expected += [RESULTS / "data" / HELD_OUT / f"{name}.tsv" for name in ("markers", "baselines", "baselines_absent")]
+expected += [TREATMENT / HELD_OUT / model / "perturbation.tsv" for model in TREATED_MODELS]
 
 problems = [f"missing or empty: {path}" for path in expected if not path.is_file() or path.stat().st_size == 0]
 if not problems:
-    runs = read_table(STUDY / "runs.tsv", "runs")
     scores = read_table(STUDY / "scores.tsv", "scores")
+    runs = [read_table(study / "runs.tsv", "runs") for study in (STUDY, TREATMENT)]
     problems += [
-        f"failed run: {run.dataset} {run.model} {run.seed}: {run.reason}" for run in runs.itertuples() if run.status == "failed"
+        f"failed run: {run.dataset} {run.model} {run.seed}: {run.reason}"
+        for table in runs
+        for run in table.itertuples()
+        if run.status == "failed"
     ]
-    problems += [f"not finite: {score}" for score in scores.itertuples() if not math.isfinite(score.value)]
-    asked = set(itertools.product(DATASETS, MODELS, SEEDS, CLUSTERINGS, METRICS))
-    asked |= set(itertools.product(DATASETS, STOCHASTIC, SEEDS, SAMPLE_CLUSTERINGS, METRICS))
-    scored = {(row.dataset, row.model, row.seed, (row.latent, row.method), row.metric) for row in scores.itertuples()}
+    measured = [
+        scores,
+        *(read_table(TREATMENT / "perturbation.tsv", "perturbation"), read_table(STUDY / "generation.tsv", "generation")),
+    ]
+    problems += [f"not finite: {row}" for table in measured for row in table.itertuples() if not math.isfinite(row.value)]
+    asked = set(itertools.product(DATASETS, [*MODELS, FLOOR], SEEDS, ["mean"], METHODS, METRICS))
+    asked |= set(itertools.product(DATASETS, MODELS, SEEDS, ["mean"], ["kmeans_tsne"], METRICS))
+    asked |= set(itertools.product(DATASETS, STOCHASTIC, SEEDS, ["sample"], SAMPLE_METHODS, METRICS))
+    clustered = scores[scores["metric"].isin(list(METRICS))]
+    scored = {(row.dataset, row.model, row.seed, row.latent, row.method, row.metric) for row in clustered.itertuples()}
     problems += [f"no score, or one not asked for: {run}" for run in sorted(asked ^ scored)]
-    memory = read_table(STUDY / "resources.tsv", "resources")["peak_memory"].max()
-    problems += [f"a job took {memory:.0f} MB, over 2000"] if memory > 2000 else []
+    for study in (STUDY, TREATMENT):
+        memory = read_table(study / "resources.tsv", "resources")["peak_memory"].max()
+        problems += [f"a job took {memory:.0f} MB, over 2000"] if memory > 2000 else []
 print("\n".join(problems) or f"all {len(expected)} outputs are there, all {len(scores)} scores are finite")
 sys.exit(bool(problems))

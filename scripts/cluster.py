@@ -1,4 +1,4 @@
-"""Cluster the latents of every seed of one model on one data set, and its t-SNE maps as the PBMC3k report does."""
+"""Cluster the latents of every seed of one model on one data set, and its t-SNE maps, if any, as the PBMC3k report does."""
 
 from _job import provenance, run
 from sclatent.clustering import cluster_seeds
@@ -10,17 +10,20 @@ from sclatent.tables import write_table
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     adata = read_matrix(files.latents)
+    shares = {seed: array for (name, seed), array in arrays_of(adata).items() if name == "responsibilities"}
     table = cluster_seeds(
         adata.obs_names,
+        adata.obs["cell_type"].to_numpy(),
         latents=latents_of(adata),
-        maps=arrays_of(read_matrix(files.tsne)),
-        n_clusters=adata.obs["cell_type"].nunique(),
+        responsibilities=shares,
+        maps=arrays_of(read_matrix(files.tsne)) if files.tsne else {},
         n_init=params.n_init,
         n_neighbors=params.n_neighbors,
         resolution=params.resolution,
         threads=params.threads,
     )
-    write_table(table, snakemake.output[0], "clusters", provenance(snakemake, [files.latents, files.tsne]))
+    inputs = [files.latents, *([files.tsne] if files.tsne else [])]
+    write_table(table, snakemake.output[0], "clusters", provenance(snakemake, inputs))
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from sclatent.determinism import make_deterministic
 from sclatent.devices import choose_device
 from sclatent.latents import encode
 from sclatent.matrices import read_obs, write_matrix
+from sclatent.records import read_record
 from sclatent.runs import read_conditions
 from sclatent.seeds import collect_seeds
 from sclatent.training import or_reason
 from sclatent.values import read_values
-from sclatent.weights import load_trained, read_record
+from sclatent.weights import load_trained
 
 
 def main(snakemake):

@@ -3,8 +3,8 @@ import copy
 import pytest
 from pydantic import BaseModel
 
-from sclatent.config import load
-from sclatent.datasets import Dataset
+from sclatent.config import Input, floors, held_out_datasets, load
+from sclatent.datasets import Dataset, Holdout
 from sclatent.errors import UserError
 from sclatent.formats import ROLES
 from sclatent.models import family_names, hyperparameters_class, load_family
@@ -28,7 +28,7 @@ def test_every_format_has_a_reader():
 
 def test_quick_start_is_valid_and_complete(raw_config):
     config = load(raw_config)
-    assert config.run == ["quickstart"]
+    assert config.run == ["quickstart", "treatment"]
     assert config.models["ae"].hyperparameters["linear_first"] is True
 
 
@@ -104,6 +104,19 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
         ("studies.quickstart.models", ["cvae_forget"], ["is told the condition", "'pbmc68k_reduced' does not have"]),
         ("models.gmvae.training.batch_size", 1, ["models.gmvae.training.batch_size", "needs 2 cells"]),
         ("device", "gpu", ["device", "'gpu'", "'cuda'"]),
+        ("datasets.kang.holdout", {"treated": ["B"], "seed": 1}, ["treated takes no other key"]),
+        ("datasets.kang.holdout", {"treated": ["B"], "stratify": ["batch"]}, ["treated takes no other key"]),
+        ("datasets.kang.holdout", {"treated": ["B"], "share": 0.1}, ["share or cells or treated"]),
+        ("datasets.kang_control.holdout", {"treated": ["B"]}, ["holdout.treated needs columns.condition and control"]),
+        ("studies.treatment.evaluations", ["perturbatin"], ["studies.treatment.evaluations.0", "'perturbation'"]),
+        ("studies.treatment.perturbation", {"cell_type": ["class_0"]}, ["did you mean 'cell_types'"]),
+        ("studies.treatment.datasets", ["digits"], ["studies.treatment", "'digits' has no control", "columns.condition"]),
+        ("datasets.blobs.scale", {"max_value": 10}, ["studies.treatment", "'blobs' is scaled or balanced", "models' input"]),
+        ("datasets.blobs.balance", {"by": "condition", "n": 9}, ["studies.treatment", "'blobs' is scaled or balanced"]),
+        ("datasets.blobs.holdout", {"cells": {"cell_type": ["class_1"]}}, ["'blobs' holds out cells by label", "in turn"]),
+        ("datasets.blobs.holdout", {"treated": ["class_1"]}, ["'blobs' holds out cells by label", "perturbation.cell_types"]),
+        ("studies.treatment.perturbation", {"cell_types": ["T 1", "T-1"]}, ["perturbation.cell_types", "no letter or figure"]),
+        ("studies.treatment.perturbation", {"in_sample": False}, ["perturbation.cell_types is empty and in_sample false"]),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key_and_the_cure(raw_config, path, value, words):
@@ -141,6 +154,84 @@ def test_no_model_is_told_labels_that_are_clusters_of_cells_held_out(raw_config)
         UserError, match=r"models\.other\.supervision\.dataset names 'pbmc3kk', which is not defined; did you mean"
     ):
         load({**raw_config, "models": {**raw_config["models"], "other": other}, "studies": {**raw_config["studies"], "x": study}})
+
+
+def test_treated_cells_cannot_be_held_out_by_types_that_are_derived(raw_config):
+    without = {"labels": "derived", "columns": {"condition": "condition"}, "holdout": None}
+    derived = {**raw_config["datasets"]["kang_subset"], **without}
+    study = {"title": "x", "datasets": ["mine"], "models": ["ae"], "seeds": [0], "evaluations": ["perturbation"]}
+    config = {**raw_config, "datasets": {**raw_config["datasets"], "mine": derived}, "studies": {"x": study}, "run": ["x"]}
+    load(config)
+    with pytest.raises(UserError, match=r"cell types of data set 'mine' are derived .*; leave perturbation\.cell_types"):
+        load(changed(config, "studies.x.perturbation", {"cell_types": ["cluster 0"]}))
+
+
+def test_each_cell_type_of_a_study_of_perturbations_has_a_data_set_without_its_treated_cells(raw_config):
+    study = {
+        **raw_config["studies"]["treatment"],
+        "datasets": ["kang_subset"],
+        "perturbation": {"cell_types": ["B", "CD14+Mono"]},
+    }
+    config = load({**raw_config, "studies": {"x": study, "again": study, **raw_config["studies"]}})
+    found = held_out_datasets(config)
+    assert list(found) == ["kang_subset.without_B", "kang_subset.without_CD14_Mono", "blobs.without_class_0"]
+    monocytes, whole = found["kang_subset.without_CD14_Mono"], config.datasets["kang_subset"]
+    assert monocytes.holdout == Holdout(treated=["CD14+Mono"])
+    assert monocytes.holdout.labels == {"cell_type", "condition"}
+    assert whole.holdout.share is not None
+    assert monocytes.title == f"{whole.title}, treated CD14+Mono held out"
+    of_both = {"exclude": {"title", "holdout"}}
+    assert monocytes.model_dump(**of_both) == whole.model_dump(**of_both)
+    assert held_out_datasets(load(changed(raw_config, "studies.treatment.evaluations", ["clustering"]))) == {}
+
+
+def floors_of(raw_config, **models):
+    """The floors of a study of some models, given as family, latent_dim and input, and of those the added ones."""
+    models = {
+        name: {"title": name, "family": family, "hyperparameters": {"latent_dim": width}, "input": given}
+        for name, (family, width, given) in models.items()
+    }
+    study = {"title": "x", "datasets": ["digits"], "models": list(models), "seeds": [0]}
+    return floors(load({**raw_config, "run": ["x"], "models": models, "studies": {"x": study}}), "x")
+
+
+def test_a_pca_of_the_study_is_the_floor_of_models_of_its_width(raw_config):
+    of_models, added = floors_of(raw_config, p=("pca", 4, {}), v=("vae", 4, {}), w=("vae", 7, {}), wide=("pca", 50, {}))
+    assert of_models == {"p": "p", "v": "p", "w": "floor.pca_7", "wide": "wide"}
+    assert list(added) == ["floor.pca_7"]
+    assert added["floor.pca_7"].model_dump(include={"title", "family", "hyperparameters"}) == {
+        "title": "PCA of 7",
+        "family": "pca",
+        "hyperparameters": {"latent_dim": 7},
+    }
+
+
+def test_a_pca_of_50_stands_beside_all_models(raw_config):
+    of_models, added = floors_of(raw_config, p=("pca", 4, {}), v=("vae", 4, {}))
+    assert of_models == {"p": "p", "v": "p"}
+    assert {name: model.hyperparameters["latent_dim"] for name, model in added.items()} == {"floor.pca_50": 50}
+    assert added["floor.pca_50"].training == load(raw_config).models["pca"].training, "every phase is written out"
+
+
+def test_a_floor_is_given_what_its_model_is_given(raw_config):
+    scaled, clipped = {"scale": True}, {"scale": True, "max_value": 2.5}
+    given = {"p": ("pca", 4, {}), "s": ("vae", 4, scaled), "c": ("vae", 4, clipped), "n": ("vae", 4, {"n_pcs": 20, "mask": 0.1})}
+    of_models, added = floors_of(raw_config, **given)
+    assert of_models == {"p": "p", "s": "floor.pca_4_scaled", "c": "floor.pca_4_scaled_2.5", "n": "p"}
+    assert {name: model.input for name, model in added.items()} == {
+        "floor.pca_50": Input(),
+        "floor.pca_4_scaled": Input(**scaled),
+        "floor.pca_50_scaled": Input(**scaled),
+        "floor.pca_4_scaled_2.5": Input(**clipped),
+        "floor.pca_50_scaled_2.5": Input(**clipped),
+    }
+    assert added["floor.pca_4_scaled_2.5"].title == "PCA of 4, z-scores to 2.5"
+
+
+def test_no_model_can_have_the_name_of_a_floor(raw_config):
+    pca = {"title": "x", "family": "pca"}
+    with pytest.raises(UserError, match=r"floor\.pca_50"):
+        load({**raw_config, "models": {**raw_config["models"], "floor.pca_50": pca}})
 
 
 @pytest.mark.parametrize("family", family_names())

@@ -23,11 +23,24 @@ def points(dimensions):
 
 def summary(models):
     rows = [
-        ("d", model, "mean", "kmeans_latent", metric, np.nan if failed else 0.25, 0.125, 0 if failed else 2, float(failed))
+        (
+            "d",
+            model,
+            "all",
+            "mean",
+            "kmeans_latent",
+            metric,
+            "all",
+            np.nan if failed else 0.25,
+            0.125,
+            0 if failed else 2,
+            float(failed),
+        )
         for model, failed in models.items()
         for metric in METRICS
     ]
-    return pd.DataFrame(rows, columns=["dataset", "model", "latent", "method", "metric", "mean", "sd", "n", "failed_share"])
+    keys = ["dataset", "model", "split", "latent", "method", "metric", "subset"]
+    return pd.DataFrame(rows, columns=[*keys, "mean", "sd", "n", "failed_share"])
 
 
 def texts(axis):
@@ -70,8 +83,12 @@ def test_latent_space_shows_every_cell_and_centroid(obs):
 
 
 def test_score_heatmap_shows_every_score_and_what_failed():
-    figure = score_heatmap(summary({"good": False, "bad": True}), {"d": "Data"}, {"good": "Good", "bad": "Bad"})
+    table = summary({"good": False, "bad": True})
+    others = [table.assign(split="held_out", mean=0.75), table.assign(subset="B", mean=0.75), table.assign(latent="w_mean")]
+    figure = score_heatmap(pd.concat([table, *others]), {"d": "Data"}, {"good": "Good", "bad": "Bad"})
     axis = figure.axes[0]
+    assert [label.get_text() for label in axis.get_xticklabels()] == list(METRICS.values())
+    assert METRICS["balanced_accuracy"] == "balanced acc."
     assert texts(axis) == ["0.250\n±0.125"] * len(METRICS) + ["failed"] * len(METRICS)
     assert {text.get_color() for text in axis.texts[len(METRICS) :]} == {"black"}
     assert [label.get_text() for label in axis.get_yticklabels()] == ["Good", "Bad\n100% failed"]

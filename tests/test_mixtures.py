@@ -460,12 +460,18 @@ def test_sampled_flips_scatter_around_the_flip_by_means():
     model = build("cgmvae", decoder_hidden=[]).eval()
     n = 20_000
     seen, condition, label = torch.ones(n, G), torch.eye(C)[:1].expand(n, C), torch.full((n,), 1)
-    drawn = model.flip(seen, condition, condition.flip(1), label, "sample")
-    means = model.flip(seen, condition, condition.flip(1), label, "w")
-    torch.testing.assert_close(drawn.mean(0), means[0], atol=0.05, rtol=0)
     weight = model.likelihood.linear.weight[:, :L]
     log_var = model.components(model.encode(seen[:1], condition[:1]).w_mean, condition[:1].flip(1))[1][0, 1]
-    torch.testing.assert_close(drawn.var(0), 0.5 + (weight.square() * log_var.exp()).sum(1), rtol=0.1, atol=0)
+    of_component, of_likelihood = (weight.square() * log_var.exp()).sum(1), torch.full((G,), 0.5)
+    means = model.flip(seen, condition, condition.flip(1), label, "w")
+    for path, sample, variance in [
+        ("sample", False, of_component),
+        ("w", True, of_likelihood),
+        ("sample", True, of_component + of_likelihood),
+    ]:
+        drawn = model.flip(seen, condition, condition.flip(1), label, path, sample=sample)
+        torch.testing.assert_close(drawn.mean(0), means[0], atol=0.05, rtol=0)
+        torch.testing.assert_close(drawn.var(0), variance, rtol=0.1, atol=0)
 
 
 @pytest.mark.parametrize(("family", "w_prior"), [("gmvae", None), ("cgmvae", "fixed"), ("cgmvae", "learned")])

@@ -238,12 +238,29 @@ def test_cells_are_held_out_by_their_labels(labels):
     assert held.sum() == 17
 
 
+def test_treated_cells_of_the_types_asked_for_are_held_out_of_every_treatment(labels):
+    labels["condition"] = pd.Categorical(["ctrl", "stim", "other"] * 28)
+    held = hold_out(labels, treated=["B", "CD4 T"], control="ctrl") == "held_out"
+    expected = labels["cell_type"].isin(["B", "CD4 T"]) & (labels["condition"] != "ctrl")
+    assert held.equals(expected)
+    assert set(labels.loc[held, "condition"]) == {"stim", "other"}
+
+
+def test_treated_cells_are_held_out_by_the_control_of_the_data(cells):
+    cells.obs["cell_type"] = pd.Categorical(["a", "a", "b", "b"])
+    cells.obs["condition"] = pd.Categorical(["before", "after", "before", "after"])
+    cells.uns["control"] = "before"
+    result, *_ = preprocess(cells, {}, holdout={"treated": ["b"]})
+    assert list(result.obs["split"]) == ["train", "train", "train", "held_out"]
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"share": 0.5, "stratify": ["batch"]}, "the label batch, which the data lack; name its column"),
         ({"cells": {"batch": ["1"]}}, "the label batch, which the data lack; name its column"),
         ({"cells": {"cell_type": ["CD4T"]}}, "no cell has the cell_type 'CD4T'; did you mean 'CD4 T'"),
+        ({"treated": ["CD4T"], "control": "ctrl"}, "no cell has the cell_type 'CD4T'; did you mean 'CD4 T'"),
         ({"share": 0.001}, "takes 0 of 84 cells; it must take some"),
         ({"cells": {"condition": ["ctrl", "stim"]}}, "takes 84 of 84 cells; it must take some and leave some"),
     ],

@@ -96,19 +96,24 @@ def planned(workflow: Workflow, *arguments: str) -> set[str]:
 def test_a_new_model_needs_one_file_and_one_entry(finished):
     scores = read_table(finished.path("studies/small/scores.tsv"), "scores")
     toy = scores[scores["model"] == "toy"]
-    assert set(toy["method"]) == {"kmeans_latent", "louvain_latent", "kmeans_tsne"}
-    assert toy["value"].between(-0.5, 1).all()
+    methods = {f"{name}_latent" for name in ("kmeans", "louvain", "leiden")} | {"louvain_oracle", "leiden_oracle", "kmeans_tsne"}
+    assert set(toy["method"]) == {*methods, "latent"}
+    agreement = toy[~toy["metric"].isin(["n_clusters", "n_missed"])]
+    assert agreement["value"].between(-1, 1).all()
+    floors = toy.loc[toy["method"] == "kmeans_latent", "floor"]
+    pca = scores[(scores["model"] == "pca") & (scores["seed"] == 0) & (scores["method"] == "kmeans_latent")]
+    assert floors.tolist() == pca["value"].tolist()
 
 
 def test_a_failed_seed_is_a_row_with_its_reason_and_the_others_go_on(finished):
     runs = read_table(finished.path("studies/small/runs.tsv"), "runs").set_index(["model", "seed"])
-    trained = {("pca", 0), ("pca", 7), ("toy", 0)}
+    trained = {("pca", 0), ("pca", 7), ("toy", 0), ("floor.pca_50", 0), ("floor.pca_50", 7)}
     assert {run for run, status in runs["status"].items() if status == "trained"} == trained
     assert runs.loc[("toy", 7), "reason"] == "loss part 'loss' is nan in epoch 1, step 1"
     assert runs.loc[("wide", 0), "reason"] == "4000 principal components must be below 693 for data of (693, 765)"
     summary = read_table(finished.path("studies/small/summary.tsv"), "summary").groupby("model").first()
-    assert summary["n"].to_dict() == {"pca": 2, "toy": 1, "wide": 0}
-    assert summary["failed_share"].to_dict() == {"pca": 0.0, "toy": 0.5, "wide": 1.0}
+    assert summary["n"].to_dict() == {"pca": 2, "toy": 1, "wide": 0, "floor.pca_50": 2}
+    assert summary["failed_share"].to_dict() == {"pca": 0.0, "toy": 0.5, "wide": 1.0, "floor.pca_50": 0.0}
     for figure, words in {"latent_space/pbmc68k_reduced": "every seed failed", "score_heatmap/all": "100% failed"}.items():
         assert f"<!-- {words} -->" in finished.path(f"studies/small/figures/{figure}.svg").read_text()
     assert "TrainingError" in finished.path("logs/train/pbmc68k_reduced/toy/7.log").read_text()
@@ -306,15 +311,47 @@ def test_models_that_are_told_conditions_or_labels_go_through(workflow):
     targets = [f"results/studies/{study}/headline.txt" for study in studies]
     run = workflow.snakemake("--cores", "2", "--", *targets)
     assert run.returncode == 0, run.stdout
-    shown = [workflow.path(f"studies/{study}/headline.txt").read_text().splitlines()[-1] for study in studies]
+    shown = [workflow.path(f"studies/{study}/headline.txt").read_text() for study in studies]
     assert re.search(r"PBMC 68k \(reduced\)  Guided  .* 0 of 1", shown[0])
     assert re.search(r"Blobs +Conditional \(sees cell types\)  .* 0 of 1", shown[1])
+    absent = read_table(workflow.path("studies/guided/absent.tsv"), "absent").set_index("evaluation")
+    assert "genes alone that it shares" in absent.loc["generation", "reason"]
     record = json.loads(workflow.path("runs/pbmc68k_reduced/guided/0/run.json").read_text())
     assert record["n_vars"] == 765 > record["n_counts"] > 100
     latents = read_matrix(workflow.path("studies/conditional/blobs/conditional/latents.h5ad"))
     np.testing.assert_allclose(latents.obsm["responsibilities_seed_0"].sum(axis=1), 1, rtol=1e-5)
     record = json.loads(workflow.path("runs/blobs/conditional/0/run.json").read_text())
     assert (len(record["conditions"]), len(record["classes"]), record["share"]) == (2, 5, 0.5)
+
+
+def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
+    quick = {"epochs": 2, "batch_size": 512}
+    models = {
+        "arithmetic": {"title": "VAE", "family": "vae", "hyperparameters": {"latent_dim": 2}, "training": quick},
+        "flipping": {"title": "CVAE", "family": "cvae", "hyperparameters": {"latent_dim": 2}, "training": quick},
+    }
+    study = {"title": "T", "datasets": ["blobs"], "models": list(models), "seeds": [0, 1], "evaluations": ["perturbation"]}
+    study["perturbation"] = {"cell_types": ["class_0", "class_3"], "in_sample": True}
+    workflow.configure(run=["t"], models=models, studies={"t": study})
+    run = workflow.snakemake("--cores", "2")
+    assert run.returncode == 0, run.stdout
+    scores = read_table(workflow.path("studies/t/perturbation.tsv"), "perturbation")
+    assert set(scores["dataset"]) == {"blobs"}
+    held_out, in_sample = (scores[scores["split"] == split] for split in ("held_out", "in_sample"))
+    assert set(held_out["cell_type"]) == {"class_0", "class_3"}
+    assert set(in_sample["cell_type"]) == {f"class_{i}" for i in range(5)}
+    assert set(in_sample["method"]) == {"no_change", "half_split", "flip"}
+    assert {"scgen", "latent_mean_shift", "similarity_shift", "flip"} <= set(held_out["method"])
+    shifts = held_out[(held_out["method"] == "mean_shift") & (held_out["metric"] == "mse_mean")]
+    assert (shifts["value"] < shifts["floor"]).all()
+    assert (shifts["ceiling"] < shifts["value"]).all()
+    absent = read_table(workflow.path("studies/t/absent.tsv"), "absent")
+    assert absent.loc[absent["what"] == "all", "model"].tolist() == ["arithmetic", "arithmetic"]
+    split = read_matrix(workflow.path("data/blobs.without_class_3/preprocessed.h5ad")).obs
+    held = split[split["split"] == "held_out"]
+    assert (set(held["cell_type"]), set(held["condition"]), len(held)) == ({"class_3"}, {"trtmnt"}, 350)
+    assert not workflow.path("data/blobs.without_class_3/counts.h5ad").exists()
+    assert not workflow.path("studies/t/figures").exists()
 
 
 def test_a_published_file_that_nothing_can_bring_is_missed_before_a_run(workflow):

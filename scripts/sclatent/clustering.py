@@ -1,12 +1,17 @@
-"""Clusters of latents: k-means, and Louvain."""
+"""Clusters of latents: k-means, Louvain, Leiden, and the components of mixtures."""
 
+import igraph
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
+from sklearn.metrics import normalized_mutual_info_score
 
+from sclatent.communities import community_graph, leiden, louvain
 from sclatent.determinism import make_deterministic
-from sclatent.louvain import louvain
 from sclatent.tables import concat_tables
+
+COMMUNITIES = {"louvain": louvain, "leiden": leiden}
+RESOLUTIONS = [tenths / 10 for tenths in range(1, 21)]  # of the oracle
 
 
 def kmeans(points: np.ndarray, n_clusters: int, n_init: int, seed: int) -> np.ndarray:
@@ -14,32 +19,62 @@ def kmeans(points: np.ndarray, n_clusters: int, n_init: int, seed: int) -> np.nd
     return KMeans(n_clusters, n_init=n_init, random_state=seed).fit(points).labels_.astype(np.int64)
 
 
+def communities(algorithm: str, graph: igraph.Graph, resolution: float, seed: int, threads: int) -> np.ndarray:
+    """Return the clusters (n,) of a `community_graph` by an algorithm of COMMUNITIES that begins with a seed anew."""
+    make_deterministic(seed, threads)
+    return COMMUNITIES[algorithm](graph, resolution)
+
+
+def oracle(algorithm: str, graph: igraph.Graph, labels: np.ndarray, seed: int, threads: int) -> np.ndarray:
+    """Return the `communities` (n,) that agree best with labels (n,) of those at RESOLUTIONS: a bound, as labels choose.
+
+    Agreement is the arithmetic NMI; of equals, the lowest resolution. Source: Luecken et al. 2022 (scIB).
+    """
+    partitions = [communities(algorithm, graph, resolution, seed, threads) for resolution in RESOLUTIONS]
+    return max(partitions, key=lambda clusters: normalized_mutual_info_score(labels, clusters))
+
+
 def cluster_seeds(
     cells: pd.Index,
+    labels: np.ndarray,
     latents: dict[tuple[str, int], np.ndarray],
+    responsibilities: dict[int, np.ndarray],
     maps: dict[tuple[str, int], np.ndarray],
-    n_clusters: int,
     n_init: int,
     n_neighbors: int,
     resolution: float,
     threads: int,
 ) -> pd.DataFrame:
-    """Return a table of the kind "clusters": k-means and Louvain on each latent, and k-means on each two-dimensional t-SNE.
+    """Return a table of the kind "clusters" of the latents of every seed.
 
-    latents: mean and sample latents (n, L) by kind and seed. maps: t-SNE maps of the mean latents by kind and seed; k-means
-    on them is the protocol of the PBMC3k report, kept for comparison. n_clusters: number of clusters of k-means.
+    latents: mean and sample latents (n, L) by kind and seed; each is clustered by k-means, Louvain and Leiden (kmeans_latent,
+    louvain_latent, leiden_latent), the mean also by the `oracle` of both (louvain_oracle, leiden_oracle). responsibilities:
+    posterior (n, K) of a mixture's components by seed; the most probable is the cluster (components). maps: t-SNE maps of the
+    mean latents by kind and seed; k-means on those in two dimensions (kmeans_tsne) is the protocol of the PBMC3k report, kept
+    for comparison.
+
+    labels: label (n,) of each cell. k-means finds as many clusters as there are labels; else only the oracles use them.
+    Every method begins with the seed anew, so none depends on which others run.
     """
-    found = []
+    names, codes = np.unique(labels, return_inverse=True)
+    n_clusters = len(names)
+    found = {}
     for (latent, seed), points in latents.items():
         make_deterministic(seed, threads)
-        found.append((seed, latent, "kmeans_latent", kmeans(points, n_clusters, n_init, seed)))
-        found.append((seed, latent, "louvain_latent", louvain(points, n_neighbors, resolution)))
+        found[seed, latent, "kmeans_latent"] = kmeans(points, n_clusters, n_init, seed)
+        graph = community_graph(points, n_neighbors)
+        for algorithm in COMMUNITIES:
+            found[seed, latent, f"{algorithm}_latent"] = communities(algorithm, graph, resolution, seed, threads)
+            if latent == "mean":
+                found[seed, latent, f"{algorithm}_oracle"] = oracle(algorithm, graph, codes, seed, threads)
+    for seed, shares in responsibilities.items():
+        found[seed, "mean", "components"] = shares.argmax(axis=1)
     for (kind, seed), points in maps.items():
         if kind == "tsne_2d":
             make_deterministic(seed, threads)
-            found.append((seed, "mean", "kmeans_tsne", kmeans(points, n_clusters, n_init, seed)))
+            found[seed, "mean", "kmeans_tsne"] = kmeans(points, n_clusters, n_init, seed)
     tables = [
         pd.DataFrame({"cell": cells, "seed": seed, "latent": latent, "method": method, "cluster": clusters})
-        for seed, latent, method, clusters in found
+        for (seed, latent, method), clusters in found.items()
     ]
     return concat_tables(tables, "clusters")

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from sclatent.datasets import Dataset, File, differing_units, labels_of
+from sclatent.datasets import Dataset, File, differing_units, labels_of, without_treated
 from sclatent.errors import UserError, nearest
 from sclatent.models import hyperparameters_class
 from sclatent.schema import Name, Section
 
+WIDE = 50  # components of the PCA that stands beside all models
 Objective = Literal["unsupervised", "pretraining", "supervised", "semi_supervised"]
 
 
@@ -116,15 +117,30 @@ class Clustering(Section):
     resolution: float = Field(1.0, gt=0, description="resolution of Louvain")
 
 
+class Perturbation(Section):
+    """Prediction of treated cells, on data sets with a control."""
+
+    cell_types: list[str] = Field([], description="cell types whose treated cells are held out in turn and predicted")
+    in_sample: bool = Field(
+        True, description="predict treated cells also where models have seen treated cells of all types, as the thesis does"
+    )
+
+
 class Study(Section):
-    """Data sets x models x seeds, mapped, clustered and scored alike and compared in one table."""
+    """Data sets x models x seeds, evaluated alike and compared in one table."""
 
     title: str = Field(description="name shown in the report")
     datasets: list[Name] = Field(min_length=1, description="names of data sets")
     models: list[Name] = Field(min_length=1, description="names of models")
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1, description="one training a seed")
+    evaluations: list[Literal["clustering", "generation", "perturbation"]] = Field(
+        ["clustering", "generation"],
+        min_length=1,
+        description="what is scored: clusters of the latents, which are also mapped; generated cells; predicted treated cells",
+    )
     embedding: Embedding = Field(Embedding(), description="how its latents are mapped")
     clustering: Clustering = Field(Clustering(), description="how its latents are clustered")
+    perturbation: Perturbation = Field(Perturbation(), description="what is predicted, if perturbation is among the evaluations")
 
 
 class Config(Section):
@@ -168,6 +184,8 @@ def load(raw: dict) -> Config:
                 raise UserError(f"configuration: studies.{name}.{kind} names {sorted(repeated)[0]!r} twice; name it once")
         for dataset in study.datasets:
             _check_reference(f"studies.{name}.datasets", dataset, config.datasets)
+        if "perturbation" in study.evaluations:
+            _check_perturbation(name, study, config)
         for model in study.models:
             _check_reference(f"studies.{name}.models", model, config.models)
             for dataset in study.datasets:
@@ -175,9 +193,76 @@ def load(raw: dict) -> Config:
     return config
 
 
+def held_out_datasets(config: Config) -> dict[str, Dataset]:
+    """Return, by name, the data sets that studies of perturbations need beside those of the table: one a cell type held out."""
+    return dict(
+        without_treated(dataset, config.datasets[dataset], cell_type)
+        for study in config.studies.values()
+        if "perturbation" in study.evaluations
+        for dataset in study.datasets
+        for cell_type in study.perturbation.cell_types
+    )
+
+
+def floors(config: Config, study: str) -> tuple[dict[str, str], dict[str, Model]]:
+    """Return the floor of each model of a study, by name, and the settings of those floors that are no models of the study.
+
+    The floor of a model is PCA of its width on what it is given; beside those stands PCA of WIDE components.
+    """
+    models = {name: config.models[name] for name in config.studies[study].models}
+    own = {_width_and_input(model): name for name, model in models.items() if model.family == "pca"}
+    wide = {(WIDE, *given) for _, *given in map(_width_and_input, models.values())}
+    added = {key: _pca(*key) for key in sorted({*map(_width_and_input, models.values()), *wide} - set(own), key=str)}
+    names = own | {key: name for key, (name, _) in added.items()}
+    return {name: names[_width_and_input(model)] for name, model in models.items()}, dict(added.values())
+
+
+def _width_and_input(model: Model) -> tuple:
+    """Return what says which PCA is a model's floor; the number of principal components that it is given does not."""
+    return model.hyperparameters["latent_dim"], model.input.scale, model.input.max_value
+
+
+def _pca(width: int, scale: bool, max_value: float | None) -> tuple[str, Model]:
+    """Return name and settings of a PCA; a name with a dot, which no model of a user has."""
+    given = f"{'z-scores' if scale else ''}{f' to {max_value:g}' if max_value else ''}".strip()
+    name = f"floor.pca_{width}{'_scaled' if scale else ''}{f'_{max_value:g}' if max_value else ''}"
+    pca = Model(
+        title=f"PCA of {width}{f', {given}' if given else ''}",
+        family="pca",
+        hyperparameters={"latent_dim": width},
+        input=Input(scale=scale, max_value=max_value),
+    )
+    return name, _with_defaults(name, pca)
+
+
 def published_files(config: Config) -> dict[str, File]:
     """Return the files of all data sets that fetching brings here, by name."""
     return {file.name: file for dataset in config.datasets.values() for file in dataset.files.values() if file.name}
+
+
+def _check_perturbation(name: str, study: Study, config: Config) -> None:
+    """Refuse studies of perturbations on data without a control, or whose values or held-out cells do not suit them."""
+    where = f"configuration: studies.{name}.evaluations names perturbation, but"
+    for dataset in study.datasets:
+        settings = config.datasets[dataset]
+        if not settings.has_treatment:
+            raise UserError(f"{where} data set '{dataset}' has no control; name columns.condition and control, or leave it out")
+        if settings.scale is not None or settings.balance is not None:
+            raise UserError(f"{where} data set '{dataset}' is scaled or balanced; scale by the models' input instead")
+        if settings.holdout is not None and (settings.holdout.cells or settings.holdout.treated):
+            raise UserError(f"{where} data set '{dataset}' holds out cells by label; perturbation.cell_types does that in turn")
+        if settings.labels == "derived" and study.perturbation.cell_types:
+            raise UserError(
+                f"{where} cell types of data set '{dataset}' are derived after cells are held out; "
+                "leave perturbation.cell_types out"
+            )
+        held_out = [without_treated(dataset, settings, cell_type)[0] for cell_type in study.perturbation.cell_types]
+        if len(set(held_out)) < len(held_out):
+            raise UserError(f"configuration: studies.{name}.perturbation.cell_types has names that differ by no letter or figure")
+    if not study.perturbation.cell_types and not study.perturbation.in_sample:
+        raise UserError(
+            f"{where} perturbation.cell_types is empty and in_sample false; give cell types, or let in_sample be true"
+        )
 
 
 def _check_labels(study: str, dataset: str, model: str, config: Config) -> None:

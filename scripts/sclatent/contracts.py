@@ -97,9 +97,69 @@ RUN = {
     "seed": Column("whole", "seed of the training"),
 }
 CLUSTERING = {
-    "latent": Column("text", "mean or sample: which latent was clustered"),
-    "method": Column("text", "kmeans_latent, louvain_latent, or kmeans_tsne, the protocol of the PBMC3k report"),
+    "latent": Column("text", "mean or sample: which latent was clustered; w_mean: the latent that moves components"),
+    "method": Column(
+        "text",
+        "kmeans_latent, louvain_latent, leiden_latent; louvain_oracle, leiden_oracle: at the resolution, 0.1 to 2, that agrees "
+        "best with labels; components: the mixture's own; kmeans_tsne: the protocol of the PBMC3k report; latent: no clusters",
+    ),
 }
+METRIC = Column("text", "name of the metric")
+SPLIT_SCORED = Column("text", "cells that are scored: all, train or held_out")
+TREATED = {
+    "split": Column("text", "held_out: no treated cell of the type was trained on; in_sample: models have seen such cells"),
+    "condition": Column("text", "condition that is predicted"),
+    "cell_type": Column("text", "cell type that is predicted; mean of types in summaries"),
+    "method": Column("text", "predictor, of sclatent.responses or sclatent.model_responses; half_split: half of the real cells"),
+}
+GENERATED = {
+    "condition": Column("text", "condition of the cells; all where the model sees none, and of the mean in summaries"),
+    "cell_type": Column("text", "cell type that the component stands for; all where there are no components; mean of groups"),
+}
+GENES = Column("text", "genes that are compared: all, or the first of the real response: top_100, top_20, top_10")
+FLOOR = {
+    "clustering": "the same for PCA of the same width and input; missing for floors and t-SNE",
+    "perturbation": "the same for the control cells, unchanged",
+    "generation": "the same for cells of which each gene is drawn by itself, from real cells of any type and condition",
+}
+CEILING = {
+    "clustering": "the same for the labels themselves; missing where they are no clusters",
+    "perturbation": "the same for a random half of the real treated cells",
+    "generation": "the same for a random half of the real cells",
+}
+
+
+def _bounds(evaluation: str) -> dict[str, Column]:
+    return {
+        "floor": Column("real", FLOOR[evaluation], optional=True),
+        "ceiling": Column("real", CEILING[evaluation], optional=True),
+    }
+
+
+def _summary(keys: dict[str, Column], evaluation: str, model_free: bool = False) -> dict[str, Column]:
+    """Return the columns of a table of means over seeds."""
+    bounds = _bounds(evaluation)
+    return {
+        "dataset": RUN["dataset"],
+        "model": Column("text", "name of the model; missing for predictors without one", optional=True)
+        if model_free
+        else RUN["model"],
+        **keys,
+        "mean": Column("real", "mean over the seeds that did not fail", optional=True),
+        "sd": Column("real", "standard deviation over them (n - 1)", optional=True),
+        "n": Column("whole", "number of seeds behind it, which did not fail"),
+        "n_seeds": Column("whole", "number of seeds that were asked for"),
+        "failed_share": Column("real", "share of them that failed"),
+        "floor": Column("real", f"mean over the seeds: {bounds['floor'].meaning}", optional=True),
+        "difference": Column("real", "mean over the seeds of the difference to the floor", optional=True),
+        "ci_low": Column("real", "lower end of its 95 % confidence interval, by Student's t over seeds", optional=True),
+        "ci_high": Column("real", "upper end", optional=True),
+        "ceiling": Column("real", f"mean over the seeds: {bounds['ceiling'].meaning}", optional=True),
+        "rank": Column("whole", "rank of the mean among those compared, 1 the best; missing where none is better", optional=True),
+        "train_seconds": Column("real", "mean wall time of a training, seconds", optional=True),
+        "train_memory": Column("real", "largest resident memory of a training, MB", optional=True),
+    }
+
 
 TABLES: dict[str, dict[str, Column]] = {
     "qc": {
@@ -132,27 +192,59 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "scores": {
         **RUN,
+        "split": SPLIT_SCORED,
         **CLUSTERING,
-        "metric": Column("text", "name of the metric"),
-        "value": Column("real", "value of the metric, between 0 and 1 (ari: from -0.5)"),
-        "n_clusters": Column("whole", "number of clusters found"),
-        "n_cell_types": Column("whole", "number of cell types"),
+        "metric": METRIC,
+        "subset": Column("text", "all, or the cell type whose recall it is"),
+        "value": Column("real", "value of the metric"),
+        "chance": Column("real", "the same for shuffled labels, mean of 5; missing where labels take no part", optional=True),
+        **_bounds("clustering"),
+    },
+    "markers": {
+        "condition": TREATED["condition"],
+        "cell_type": Column("text", "cell type whose treated cells are compared with its control cells, all of them real"),
+        "rank": Column("whole", "rank of the gene, from 1, by falling score"),
+        "gene": Column("text", "name of the gene"),
+        "score": Column("real", "z-score of the Wilcoxon rank-sum test of treated against control cells"),
+    },
+    "perturbation": {
+        "dataset": RUN["dataset"],
+        "model": Column("text", "name of the model; missing for predictors without one", optional=True),
+        "seed": Column("whole", "seed of the training; missing for predictors without one", optional=True),
+        **TREATED,
+        "metric": METRIC,
+        "subset": GENES,
+        "value": Column("real", "value of the metric"),
+        "resampling_sd": Column(
+            "real", "its standard deviation over resamples of the cells, where it is resampled", optional=True
+        ),
+        **_bounds("perturbation"),
+    },
+    "generation": {
+        **RUN,
+        **GENERATED,
+        "metric": METRIC,
+        "value": Column("real", "value of the metric"),
+        **_bounds("generation"),
+    },
+    "absent": {
+        "evaluation": Column("text", "clustering, generation or perturbation"),
+        "dataset": RUN["dataset"],
+        "model": Column("text", "name of the model; missing for all", optional=True),
+        "seed": Column("whole", "seed; missing for all", optional=True),
+        "what": Column("text", "measurement that does not apply"),
+        "reason": Column("text", "why"),
     },
     "runs": {
         **RUN,
         "status": Column("text", "trained or failed"),
         "reason": Column("text", "why the seed failed", optional=True),
     },
-    "summary": {
-        "dataset": RUN["dataset"],
-        "model": RUN["model"],
-        **CLUSTERING,
-        "metric": Column("text", "name of the metric"),
-        "mean": Column("real", "mean over the seeds that did not fail", optional=True),
-        "sd": Column("real", "standard deviation over them (n - 1)", optional=True),
-        "n": Column("whole", "number of seeds that did not fail"),
-        "failed_share": Column("real", "share of seeds that failed"),
-    },
+    "summary": _summary(
+        {"split": SPLIT_SCORED, **CLUSTERING, "metric": METRIC, "subset": Column("text", "all, or a cell type")}, "clustering"
+    ),
+    "perturbation_summary": _summary({**TREATED, "metric": METRIC, "subset": GENES}, "perturbation", model_free=True),
+    "generation_summary": _summary({**GENERATED, "metric": METRIC}, "generation"),
     "resources": {
         "rule": Column("text", "name of the rule"),
         "dataset": RUN["dataset"],

@@ -5,7 +5,7 @@ import numpy as np
 import scanpy as sc
 
 from sclatent.blocks import is_lazy
-from sclatent.louvain import louvain
+from sclatent.communities import community_graph, louvain
 from sclatent.preprocess import variable_genes
 
 
@@ -32,4 +32,5 @@ def data_clusters(
     if scale:
         sc.pp.scale(points, max_value=10)
     n_pcs = min(n_pcs, min(points.shape) - 1)
-    return louvain(sc.pp.pca(points.X, n_comps=n_pcs, svd_solver="arpack"), n_neighbors, resolution)
+    components = sc.pp.pca(points.X, n_comps=n_pcs, svd_solver="arpack")
+    return louvain(community_graph(components, n_neighbors), resolution)

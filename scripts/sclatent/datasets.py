@@ -1,5 +1,6 @@
 """The data-set table: where a data set comes from, how it is read, which cells and genes stay, what is held out."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -74,7 +75,7 @@ class Scale(Section):
 
 
 class Holdout(Section):
-    """Cells kept from gene selection, scaling, balancing and training: a random share, or all cells of some labels."""
+    """Cells kept from gene selection, scaling, balancing and training: a random share, all of some labels, or treated cells."""
 
     share: float | None = Field(None, gt=0, lt=1, description="share of the cells, drawn at random")
     stratify: list[Label] = Field([], description="draw the same share from each combination of these labels")
@@ -82,14 +83,21 @@ class Holdout(Section):
     cells: dict[Label, list[Value]] | None = Field(
         None, description="hold out the cells that have one of the given values in every label named, as {cell_type: [B]}"
     )
+    treated: list[Value] = Field([], description="hold out the cells of these cell types that are not of the control")
 
     @model_validator(mode="after")
     def _is_one_kind(self):
-        if (self.share is None) == (not self.cells):
-            raise ValueError("give either share or cells")
-        if self.cells and self != Holdout.model_construct(cells=self.cells):
-            raise ValueError("cells takes no other key beside it")
+        given = [key for key in ("share", "cells", "treated") if getattr(self, key)]
+        if len(given) != 1:
+            raise ValueError("give either share or cells or treated")
+        if given != ["share"] and self != Holdout.model_construct(**{given[0]: getattr(self, given[0])}):
+            raise ValueError(f"{given[0]} takes no other key beside it")
         return self
+
+    @property
+    def labels(self) -> set[str]:
+        """The labels that it needs to know."""
+        return {*self.stratify, *(self.cells or {}), *(["cell_type", "condition"] if self.treated else [])}
 
 
 class Balance(Section):
@@ -196,6 +204,8 @@ class Dataset(Section):
             raise ValueError("format blobs needs normalization: none, as its values are no counts")
         if (self.columns.condition is None) != (self.control is None):
             raise ValueError("columns.condition and control go together: the column, and its level that is the control")
+        if self.holdout is not None and self.holdout.treated and not self.has_treatment:
+            raise ValueError("holdout.treated needs columns.condition and control")
         if self.n_top_genes is not None and self.normalization != "log":
             raise ValueError("n_top_genes needs normalization: log, as variable genes are found on logarithms")
         if self.layer is not None and self.format != "h5ad":
@@ -204,13 +214,18 @@ class Dataset(Section):
             raise ValueError(f"blobs is for format blobs, but the format is {self.format}")
         return self
 
+    @property
+    def has_treatment(self) -> bool:
+        """Whether cells have conditions, one of them the control."""
+        return self.control is not None or self.format == "blobs"
+
     def _check_derived_labels(self) -> None:
         """Refuse uses of derived labels in training: they are clusters of all cells, those held out included."""
         if self.labels != "derived":
             return
         if self.balance is not None and self.balance.by == "cell_type":
             raise ValueError("balance.by cannot be cell_type where labels are derived from all cells; use louvain")
-        if self.holdout is not None and "cell_type" in {*self.holdout.stratify, *(self.holdout.cells or {})}:
+        if self.holdout is not None and "cell_type" in self.holdout.labels:
             raise ValueError("holdout cannot name cell_type where labels are derived, as they are derived after it")
 
 
@@ -219,6 +234,13 @@ def labels_of(dataset: Dataset) -> set[str]:
     if dataset.format in LABELLED:
         return {"cell_type", "condition"} if dataset.format == "blobs" else {"cell_type"}
     return {"cell_type"} | {label for label in ("condition", "batch") if getattr(dataset.columns, label) is not None}
+
+
+def without_treated(name: str, dataset: Dataset, cell_type: str) -> tuple[str, Dataset]:
+    """Return name and settings of a data set whose treated cells of a type are held out, and no others."""
+    holdout = Holdout(treated=[cell_type])
+    settings = {"title": f"{dataset.title}, treated {cell_type} held out", "holdout": holdout}
+    return f"{name}.without_{re.sub('[^A-Za-z0-9]+', '_', cell_type)}", dataset.model_copy(update=settings)
 
 
 def differing_units(one: Dataset, other: Dataset) -> str | None:

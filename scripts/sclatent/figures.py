@@ -32,6 +32,7 @@ METRICS = {
     "completeness": "completeness",
     "majority_accuracy": "majority acc.",
     "hungarian_accuracy": "Hungarian acc.",
+    "balanced_accuracy": "balanced acc.",
 }
 SCALE = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
 STYLE = {"font.size": 8, "svg.hashsalt": "sclatent", "axes.titlesize": 8}
@@ -133,7 +134,8 @@ def score_heatmap(summary: pd.DataFrame, datasets: dict[str, str], models: dict[
             len(datasets), len(METHODS), figsize=(11, 2.5 * len(datasets) + 0.6), layout="constrained", squeeze=False
         )
         for axes, (dataset, title) in zip(grid, datasets.items(), strict=True):
-            here = summary[summary["dataset"] == dataset]
+            chosen = (summary["dataset"] == dataset) & (summary["split"] == "all") & (summary["subset"] == "all")
+            here = summary[chosen]
             for axis, (method, method_title) in zip(axes, METHODS.items(), strict=True):
                 _heatmap(axis, here[here["method"] == method], models)
                 axis.set_title(f"{title}: {method_title}")

@@ -83,13 +83,18 @@ def hold_out(
     stratify: list[str] | None = None,
     seed: int = 0,
     cells: dict[str, list] | None = None,
+    treated: list[str] | None = None,
+    control: str | None = None,
 ) -> pd.Series:
     """Return the split of each cell (n_obs,), "train" or "held_out".
 
     Either a share of the cells, drawn at random from each combination of the labels in stratify and rounded in each, or the
-    cells that have one of the given values in every label of cells. Raises UserError for a label or a value that the data
-    lack, and where either part would be empty.
+    cells that have one of the given values in every label of cells, or those of the cell types in treated whose condition is
+    not the control. Raises UserError for a label or a value that the data lack, and where either part would be empty.
     """
+    if treated:
+        conditions = obs["condition"].cat.categories if "condition" in obs else []
+        cells = {"cell_type": treated, "condition": [condition for condition in conditions if condition != control]}
     for label in [*(stratify or []), *(cells or {})]:
         if label not in obs:
             raise UserError(f"holdout names the label {label}, which the data lack; name its column in columns")
@@ -160,7 +165,7 @@ def preprocess(
     Raises UserError where the settings do not fit the data, LeakError where a cell held out had a part in what was learnt.
     """
     if holdout is not None:
-        adata.obs["split"] = hold_out(adata.obs, **holdout)
+        adata.obs["split"] = hold_out(adata.obs, **holdout, control=adata.uns.get("control"))
     elif "split" not in adata.obs:
         adata.obs["split"] = "train"
     adata.obs["split"] = pd.Categorical(adata.obs["split"], categories=["train", "held_out"])

@@ -1,89 +1,141 @@
-"""From scores of single runs to a table over seeds, and to the headline that a run ends with."""
+"""From measurements of single runs to means over seeds: with spread, floor, ceiling, paired difference to the floor, and rank."""
 
-import html
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from sclatent.contracts import TABLES
 from sclatent.matrices import read_matrix
+from sclatent.perturbation_scores import CEILING
+from sclatent.records import read_record
 from sclatent.seeds import failures_of
+from sclatent.tables import as_kind
 
-GROUP = ["dataset", "model", "latent", "method", "metric"]
-HEADLINE = {
-    ("mean", "kmeans_latent", "nmi_geometric"): "k-means NMI",
-    ("mean", "kmeans_latent", "ari"): "k-means ARI",
-    ("mean", "louvain_latent", "nmi_geometric"): "Louvain NMI",
-    ("mean", "louvain_latent", "ari"): "Louvain ARI",
-    ("mean", "kmeans_tsne", "nmi_geometric"): "t-SNE NMI",
-    ("mean", "kmeans_tsne", "ari"): "t-SNE ARI",
+CONFIDENCE = 0.95
+OVER_TYPES, OVER_GROUPS = "mean of types", "mean of groups"
+# The value of a perfect prediction or clustering, by metric; of the others more is better.
+IDEAL = {
+    "n_missed": 0,
+    "mse_mean": 0,
+    "e_distance": 0,
+    "mmd": 0,
+    "intercept_mean": 0,
+    "slope_mean": 1,
+    "variance_ratio": 1,
+    "two_sample_auc": 0.5,
+}
+# Neither more nor less is better: what is wanted depends on the question.
+NOT_RANKED = {
+    "n_clusters",
+    *(f"{g}_{m}" for g in ("condition", "batch") for m in ("mixing_silhouette", "mixing_entropy", "group_auc")),
 }
 
 
-def summarize(scores: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and standard deviation (n - 1) over seeds of each score, the seeds behind it, and the share that failed.
+def keys_of(kind: str) -> list[str]:
+    """Return the columns that, beside data set and model, say what is measured in a table of means of a kind."""
+    columns = list(TABLES[kind])
+    return columns[columns.index("model") + 1 : columns.index("mean")]
 
-    scores and runs: tables of those kinds. A model of which every seed failed has one row, without a mean, for each score that
-    other models of its data set have from their mean latents. Rows are in the order of the runs.
+
+def summarize(scores: pd.DataFrame, runs: pd.DataFrame, resources: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return a table of means over seeds, of one of the kinds summary, perturbation_summary and generation_summary.
+
+    scores: measurements, with the column trained_on, the data set of the run, where that is not the column dataset. runs,
+    resources: tables of those kinds. A model of which every seed failed has a row without a mean for what other models of its
+    data set have from their mean latents, or for every prediction or draw.
     """
-    table = scores.groupby(GROUP, sort=False)["value"].agg(mean="mean", sd="std", n="count").reset_index()
-    failed = runs.assign(failed_share=runs["status"].eq("failed").astype(float))
-    failed = failed.groupby(["dataset", "model"], sort=False)["failed_share"].mean().reset_index()
-    missing = failed[failed["failed_share"] == 1].merge(
-        table.loc[table["latent"] == "mean", ["dataset", "latent", "method", "metric"]].drop_duplicates(), on="dataset"
-    )
-    table = pd.concat([table, missing[GROUP]]) if len(missing) else table
-    table["n"] = table["n"].fillna(0).astype("int64")
-    table = failed.merge(table, on=["dataset", "model"])
-    return table[[*GROUP, "mean", "sd", "n", "failed_share"]]
+    if scores.empty:  # the study does not make this evaluation
+        return as_kind(scores, kind)
+    keys = ["dataset", "model", *keys_of(kind)]
+    scores = scores.assign(difference=scores["value"] - scores["floor"])
+    scores["trained_on"] = scores.get("trained_on", scores["dataset"])
+    groups = scores.groupby(keys, sort=False, dropna=False)
+    table = groups["value"].agg(mean="mean", sd="std", n="count")
+    for bound in ("floor", "difference", "ceiling"):
+        table[bound] = groups[bound].mean()
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, groups["difference"].count() - 1) * groups["difference"].sem()
+    table["ci_low"], table["ci_high"] = table["difference"] - half, table["difference"] + half
+    table["trained_on"] = groups["trained_on"].first()
+    table = _with_runs(table.reset_index(), keys, runs, resources)
+    return as_kind(_ranked(table, keys), kind)
 
 
-def headline(summary: pd.DataFrame, runs: pd.DataFrame, datasets: dict[str, str], models: dict[str, str]) -> pd.DataFrame:
-    """Return the table that answers a study first: a row a data set and model, a column a headline score, as text "mean ± sd".
+def _with_runs(table: pd.DataFrame, keys: list[str], runs: pd.DataFrame, resources: pd.DataFrame) -> pd.DataFrame:
+    """Return the means with rows for models that failed, the share of seeds that did, and what a training took.
 
-    datasets, models: what to call them, by name. The last column counts the failed seeds.
+    A predictor without a model has none of those.
     """
-    rows = []
-    for (dataset, model), seeds in runs.groupby(["dataset", "model"], sort=False):
-        values = summary[(summary["dataset"] == dataset) & (summary["model"] == model)].set_index(["latent", "method", "metric"])
-        row = {"data set": datasets[dataset], "model": models[model]}
-        for key, column in HEADLINE.items():
-            row[column] = _mean_and_sd(values.loc[key]) if key in values.index else "–"
-        row["failed"] = f"{(seeds['status'] == 'failed').sum()} of {len(seeds)}"
-        rows.append(row)
-    return pd.DataFrame(rows)
+    by_run = runs.assign(failed=runs["status"] == "failed").groupby(["dataset", "model"], sort=False)
+    training = resources[resources["rule"] == "train"].groupby(["dataset", "model"])
+    of_run = by_run["failed"].agg(failed_share="mean", n_seeds="size")
+    of_run["train_seconds"], of_run["train_memory"] = training["seconds"].mean(), training["peak_memory"].max()
+    of_run = of_run.rename_axis(["trained_on", "model"]).reset_index()
+    measured = table[table["latent"] == "mean"] if "latent" in table else table
+    measured = measured[["trained_on", *keys]].drop(columns="model").drop_duplicates()
+    lost = of_run.loc[of_run["failed_share"] == 1, ["trained_on", "model"]].merge(measured, on="trained_on")
+    if "condition" in keys and "method" in keys:
+        lost = pd.concat([lost, _lost_means(table, lost, measured)]).assign(method="every seed failed").drop_duplicates(keys)
+    table = pd.concat([table, lost.assign(n=0)], ignore_index=True) if len(lost) else table
+    table = table.merge(of_run, on=["trained_on", "model"], how="left")
+    if "cell_type" in table:  # the mean of types needs a seed's runs with each type held out
+        over_types = (table["cell_type"] == OVER_TYPES) & table["n_seeds"].notna()
+        table.loc[over_types, "failed_share"] = 1 - table["n"] / table["n_seeds"]
+    return table.fillna({"failed_share": 0.0, "n_seeds": table["n"]})
 
 
-def _mean_and_sd(value: pd.Series) -> str:
-    if value["n"] == 0:
-        return "–"
-    return f"{value['mean']:.3f} ± {value['sd']:.3f}" if value["n"] > 1 else f"{value['mean']:.3f}"
+def _lost_means(table: pd.DataFrame, lost: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of means over types for models of which no seed has predictions of every type, as runs failed."""
+    task = ["dataset", "split", "condition", "model"]
+    over_types = table["cell_type"] == OVER_TYPES
+    asked = pd.concat([table[~over_types], lost]).dropna(subset="model").drop_duplicates(task)[["trained_on", *task]]
+    without = asked[~asked.set_index(task).index.isin(table[over_types].set_index(task).index)]
+    return without.merge(measured[measured["cell_type"] == OVER_TYPES].drop(columns="trained_on"), on=task[:-1])
 
 
-def as_text_table(table: pd.DataFrame) -> str:
-    """Return a table of texts with aligned columns and a rule under its header."""
-    widths = [max(len(name), *table[name].map(len)) for name in table.columns]
-    rows = [list(table.columns), ["─" * width for width in widths], *table.to_numpy().tolist()]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+def _ranked(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Return the means with the rank of each among the models, or the predictors, for which the same was measured."""
+    compared = [key for key in keys if key not in ("model", *(["method"] if "condition" in keys else []))]
+    distance = (table["mean"] - table["metric"].map(IDEAL)).abs()
+    distance = distance.where(table["metric"].isin(list(IDEAL)), -table["mean"])
+    takes_part = ~table["metric"].isin(NOT_RANKED)
+    if "method" in table:
+        takes_part &= table["method"] != CEILING
+    columns = [table[key] for key in compared]
+    table["rank"] = distance.where(takes_part).groupby(columns, dropna=False).rank(method="min")
+    return table
 
 
-def as_html_page(table: pd.DataFrame, title: str, provenance: str) -> str:
-    """Return a page with a table of texts, its title, and its provenance in a comment."""
-    style = (
-        "body{font:13px/1.4 system-ui,sans-serif;margin:1.5em}table{border-collapse:collapse}caption{text-align:left;"
-        "font-weight:600;padding:.4em 0}th,td{padding:.3em .55em;border-bottom:1px solid #ddd;text-align:left;white-space:nowrap}"
-    )
-    body = table.to_html(index=False, border=0).replace("<thead>", f"<caption>{html.escape(title)}</caption><thead>", 1)
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title><style>{style}</style>'
-        f"<!-- {provenance} -->{body}</html>"
-    )
+def mean_of_types(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return measurements of predictions, and beside them their means over cell types, where every type has the measurement."""
+    if scores.empty:
+        return scores
+    keys = [
+        name for name in scores.columns if name not in ("cell_type", "value", "resampling_sd", "floor", "ceiling", "trained_on")
+    ]
+    groups = scores.groupby(keys, sort=False, dropna=False)
+    means = groups[["value", "floor", "ceiling"]].mean()
+    means["trained_on"], n = groups["trained_on"].first(), groups.size()
+    types = scores.groupby(["dataset", "split", "condition"])["cell_type"].nunique()
+    means = means.reset_index().assign(cell_type=OVER_TYPES, n=n.to_numpy())
+    wanted = means.set_index(["dataset", "split", "condition"]).index.map(types)
+    return pd.concat([scores, means[means["n"].to_numpy() == np.asarray(wanted)].drop(columns="n")], ignore_index=True)
 
 
-def read_runs(jobs: list[dict], latents: list[str]) -> pd.DataFrame:
+def mean_of_groups(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return measurements of drawn cells, and beside them their means over the types and conditions that a seed has drawn."""
+    if scores.empty:
+        return scores
+    means = scores.groupby(["dataset", "model", "seed", "metric"], sort=False)[["value", "floor", "ceiling"]].mean().reset_index()
+    return pd.concat([scores, means.assign(condition="all", cell_type=OVER_GROUPS)], ignore_index=True)
+
+
+def read_runs(jobs: list[dict], latents: list[str], records: list[str]) -> pd.DataFrame:
     """Return a table of the kind "runs".
 
-    jobs: data set, model and seeds of each file of the kind "latents" named in latents, in the same order.
+    jobs: data set, model and seeds of each file of the kind "latents" named in latents, in the same order. records: of runs
+    beside those, at <data set>/<model>/<seed>/run.json.
     """
     rows = []
     for job, path in zip(jobs, latents, strict=True):
@@ -91,7 +143,18 @@ def read_runs(jobs: list[dict], latents: list[str]) -> pd.DataFrame:
         for seed in job["seeds"]:
             status = "failed" if seed in failed else "trained"
             rows.append((job["dataset"], job["model"], seed, status, failed.get(seed)))
+    known = {row[:3] for row in rows}
+    for path in records:
+        dataset, model, seed = Path(path).parts[-4:-1]
+        if (dataset, model, int(seed)) not in known:
+            record = read_record(path)
+            rows.append((dataset, model, int(seed), record["status"], record["reason"] or None))
     return pd.DataFrame(rows, columns=list(TABLES["runs"]))
+
+
+def runs_behind(tables: list[str], runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of the models that have a table, at <data set>/<model>/<name>.tsv; no other is asked for one."""
+    return runs.merge(pd.DataFrame([Path(path).parts[-3:-1] for path in tables], columns=["dataset", "model"]))
 
 
 def read_resources(benchmarks: list[str]) -> pd.DataFrame:

@@ -20,6 +20,12 @@ def concat_tables(tables: list[pd.DataFrame], kind: str) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=list(TABLES[kind]))
 
 
+def as_kind(table: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return a table with the columns of a kind, in their order and types; what it lacks of them is missing in every row."""
+    dtypes = {name: _dtype(column) for name, column in TABLES[kind].items() if column.type != "text"}
+    return table.reindex(columns=list(TABLES[kind])).astype(dtypes)
+
+
 def write_table(table: pd.DataFrame, path: str | Path, kind: str, provenance: dict) -> None:
     """Write a table of a kind named in `sclatent.contracts`.
 

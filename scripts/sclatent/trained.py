@@ -1,7 +1,9 @@
 """A model together with its input: from the values of a data set to latents, and back."""
 
+import torch
 from torch import Tensor, nn
 
+from sclatent.errors import TrainingError
 from sclatent.inputs import Input
 from sclatent.models import hyperparameters_class, load_family
 from sclatent.models.base import Latents
@@ -24,7 +26,13 @@ class Trained(nn.Module):
         """Return the latents of cells from their normalised values (B, D) and conditions (B, C) one-hot."""
         return self.model.encode(self.input(values), condition)
 
-    def decode(self, z: Tensor, condition: Tensor | None = None, sample: bool = False) -> Tensor:
-        """Return values (B, G) of the genes that take part, or counts where the model explains counts, of latents z (B, L)."""
-        x = self.model.decode(z, condition, sample)
-        return x if self.n_counts else self.input.inverse(x)
+    def normalised(self, x: Tensor, total: Tensor) -> Tensor:
+        """Return what the model makes, (B, G), as normalised values; counts as log(1 + x) of as many in total, (B, 1) or ().
+
+        Raises TrainingError where some genes of the data set take no part.
+        """
+        if self.input.genes is not None:
+            raise TrainingError("the model has the genes alone that it shares with the labelled data set")
+        if not self.n_counts:
+            return self.input.inverse(x)
+        return torch.log1p(x / x.sum(dim=1, keepdim=True).clamp_min(1e-8) * total)

@@ -11,6 +11,7 @@ from sclatent.atomic import replacing, write_text
 from sclatent.errors import UserError
 from sclatent.inputs import Input
 from sclatent.provenance import as_text
+from sclatent.records import read_record
 from sclatent.trained import Trained
 
 
@@ -25,11 +26,6 @@ def save_run(trained: Trained | None, weights: Path, run: Path, settings: dict, 
         save_file(tensors, temporary, metadata={"provenance": as_text(provenance)})
     record = {"status": "failed" if trained is None else "trained", "reason": reason, **settings, "provenance": provenance}
     write_text(run, json.dumps(record, indent=2, sort_keys=True) + "\n")
-
-
-def read_record(run: str | Path) -> dict:
-    """Read the record of a run: status, reason, the settings given to `save_run`, provenance."""
-    return json.loads(Path(run).read_text())
 
 
 def load_trained(weights: str | Path, run: str | Path, device: str = "cpu") -> Trained:

@@ -1,13 +1,14 @@
-# Needs:    latents.h5ad and tsne.h5ad of a model on a data set
+# Needs:    latents.h5ad of a model on a data set, and tsne.h5ad if it is no floor
 # Makes:    results/studies/{study}/{dataset}/{model}/clusters.tsv, of the kind "clusters".
-# Promises: k-means with as many clusters as there are cell types, and Louvain, on every latent; k-means on the 2-D t-SNE map
-#           as the protocol of the PBMC3k report. Of the labels, only their number is used.
+# Promises: k-means with as many clusters as there are cell types, Louvain and Leiden on every latent; the components of mixtures;
+#           k-means on the 2-D t-SNE map as the protocol of the PBMC3k report. Of the labels, only their number is used, but by the
+#           methods named oracle, which choose the resolution by them.
 
 
 rule cluster:
     input:
         latents="results/studies/{study}/{dataset}/{model}/latents.h5ad",
-        tsne="results/studies/{study}/{dataset}/{model}/tsne.h5ad",
+        tsne=lambda wildcards: ("results/studies/{study}/{dataset}/{model}/tsne.h5ad" if wildcards.model in CONFIG.models else []),
         code=code("cluster"),
     output:
         "results/studies/{study}/{dataset}/{model}/clusters.tsv",

@@ -1,30 +1,46 @@
-# Needs:    scores.tsv, latents.h5ad and the benchmarks of every data set, model and seed of a study
-# Makes:    results/studies/{study}/: scores.tsv (all runs), runs.tsv (what was trained, what failed and why), summary.tsv (mean,
-#           sd and failed share over seeds), resources.tsv (seconds and memory), headline.txt and headline.html.
-# Promises: one row in runs.tsv for every seed asked for; scores and summary are byte-identical between equal runs.
+# Needs:    the scores, latents and benchmarks of every data set, model and seed of a study, as far as it makes them
+# Makes:    results/studies/{study}/: scores.tsv, perturbation.tsv and generation.tsv (all measurements), a summary of each over seeds,
+#           runs.tsv (what was trained, what failed and why), absent.tsv (what does not apply and why), resources.tsv (seconds and
+#           memory), headline.txt and headline.html.
+# Promises: one row in runs.tsv for every seed asked for; all but resources.tsv and the columns from it are byte-identical between
+#           equal runs.
 
 
 rule collect:
     input:
-        scores=over_study("results/studies/{study}/{dataset}/scores.tsv"),
-        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
-        benchmarks=over_study(
-            "results/benchmarks/train/{dataset}/{model}/{seed}.tsv",
-            "results/benchmarks/encode/{study}/{dataset}/{model}.tsv",
-            "results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv",
-            "results/benchmarks/embed_umap/{study}/{dataset}.tsv",
-            "results/benchmarks/cluster/{study}/{dataset}/{model}.tsv",
-            "results/benchmarks/score/{study}/{dataset}.tsv",
-        ),
+        scores=over_study("results/studies/{study}/{dataset}/scores.tsv", evaluation="clustering"),
+        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad", evaluation="clustering", floors=True),
+        runs=over_perturbation("results/runs/{dataset}/{model}/{seed}/run.json"),
+        perturbation=perturbation_scores,
+        generation=over_generation("results/studies/{study}/{dataset}/{model}/generation.tsv"),
+        absent=absences,
+        benchmarks=benchmarks,
         code=code("collect"),
     output:
         scores="results/studies/{study}/scores.tsv",
+        perturbation="results/studies/{study}/perturbation.tsv",
+        generation="results/studies/{study}/generation.tsv",
+        absent="results/studies/{study}/absent.tsv",
         runs="results/studies/{study}/runs.tsv",
         summary=report(
             "results/studies/{study}/summary.tsv",
             category="Tables",
             subcategory="{study}",
-            labels={"table": "scores, mean and spread over seeds"},
+            labels={"table": "clustering, mean and spread over seeds"},
+            caption="../report/summary.rst",
+        ),
+        perturbation_summary=report(
+            "results/studies/{study}/perturbation_summary.tsv",
+            category="Tables",
+            subcategory="{study}",
+            labels={"table": "predicted treated cells, mean and spread over seeds"},
+            caption="../report/summary.rst",
+        ),
+        generation_summary=report(
+            "results/studies/{study}/generation_summary.tsv",
+            category="Tables",
+            subcategory="{study}",
+            labels={"table": "drawn cells, mean and spread over seeds"},
             caption="../report/summary.rst",
         ),
         resources=report(
@@ -56,7 +72,16 @@ rule collect:
         jobs=lambda wildcards: [
             {"dataset": dataset, "model": model, "seeds": CONFIG.studies[wildcards.study].seeds}
             for dataset in CONFIG.studies[wildcards.study].datasets
+            for model in models_and_floors(wildcards.study)
+            if "clustering" in CONFIG.studies[wildcards.study].evaluations
+        ],
+        perturbed=data_of_perturbation_scores,
+        no_prior=lambda wildcards: [
+            (dataset, model)
+            for dataset in CONFIG.studies[wildcards.study].datasets
             for model in CONFIG.studies[wildcards.study].models
+            if "generation" in CONFIG.studies[wildcards.study].evaluations
+            and not hyperparameters_class(MODELS[model].family).generative
         ],
         title=lambda wildcards: CONFIG.studies[wildcards.study].title,
         datasets=lambda wildcards: titles_of_datasets(wildcards.study),

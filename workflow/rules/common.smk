@@ -1,5 +1,6 @@
 # Needs:    the merged configuration.
-# Makes:    nothing; CONFIG (the checked configuration) and the helpers that other rules files share.
+# Makes:    nothing; CONFIG (the checked configuration), DATASETS and MODELS (those of the tables and those that studies need beside
+#           them), FLOORS (the floor of each model by study), and the helpers that other rules files share.
 # Promises: a mistake of the user ends the run here, in one line with its cure and exit code 1.
 
 import os
@@ -12,8 +13,9 @@ BASE = Path(workflow.basedir)
 STARTED = time.time()
 sys.path.insert(0, str(BASE / "scripts"))
 
-from sclatent.config import Phase, load, published_files
+from sclatent.config import Phase, floors, held_out_datasets, load, published_files
 from sclatent.dependencies import code_of
+from sclatent.datasets import without_treated
 from sclatent.directories import data_directories, own_files
 from sclatent.errors import UserError
 from sclatent.models import family_file, hyperparameters_class
@@ -22,6 +24,11 @@ from sclatent.preflight import check_own_files, check_unlocked, check_writable, 
 try:
     CONFIG = load(config)
     PUBLISHED = published_files(CONFIG)
+    DATASETS = {**CONFIG.datasets, **held_out_datasets(CONFIG)}
+    FLOORS, MODELS = {}, dict(CONFIG.models)
+    for name in CONFIG.studies:
+        FLOORS[name], added = floors(CONFIG, name)
+        MODELS |= added
     # Where files are brought from is no parameter of fetch: another mirror or folder makes nothing stale.
     config["data_directories"] = CONFIG.data_directories
     config["device"] = CONFIG.device  # nor where models run, which depends on the machine
@@ -37,8 +44,8 @@ except UserError as error:
 
 wildcard_constraints:
     study="|".join(CONFIG.studies),
-    dataset="|".join(CONFIG.datasets),
-    model="|".join(CONFIG.models),
+    dataset="|".join(map(re.escape, DATASETS)),
+    model="|".join(map(re.escape, MODELS)),
     seed=r"\d+",
     file="|".join(map(re.escape, PUBLISHED)),
     figure=r"[a-z_]+",
@@ -53,7 +60,7 @@ def code(script, *others):
 
 def code_with_family(script):
     """Input function: `code` of a script that runs the model of the rule's wildcard."""
-    return lambda wildcards: code(script, family_file(CONFIG.models[wildcards.model].family))
+    return lambda wildcards: code(script, family_file(MODELS[wildcards.model].family))
 
 
 def source_files(wildcards):
@@ -61,13 +68,13 @@ def source_files(wildcards):
     directories = data_directories(CONFIG.data_directories)
     return {
         role: own_files(file.path, directories) if file.path is not None else [f"results/files/{file.name}"]
-        for role, file in CONFIG.datasets[wildcards.dataset].files.items()
+        for role, file in DATASETS[wildcards.dataset].files.items()
     }
 
 
 def reader_options(wildcards):
     """What the reader of a data set takes beside its files."""
-    dataset = CONFIG.datasets[wildcards.dataset]
+    dataset = DATASETS[wildcards.dataset]
     if dataset.format == "h5ad":
         return {"layer": dataset.layer}
     return {} if dataset.blobs is None else dataset.blobs.model_dump()
@@ -75,7 +82,7 @@ def reader_options(wildcards):
 
 def clusters_of(wildcards):
     """The settings by which a data set is clustered; genes are chosen where values are logarithms of counts."""
-    dataset = CONFIG.datasets[wildcards.dataset]
+    dataset = DATASETS[wildcards.dataset]
     settings = dataset.clusters.model_dump()
     return settings if dataset.normalization == "log" else {**settings, "n_top_genes": None}
 
@@ -87,13 +94,13 @@ def training_data(wildcards):
 
 def data_for_training(dataset):
     """The file that models of a data set are trained on."""
-    name = "preprocessed" if CONFIG.datasets[dataset].balance is None else "training"
+    name = "preprocessed" if DATASETS[dataset].balance is None else "training"
     return f"results/data/{dataset}/{name}.h5ad"
 
 
 def settings_of_training(wildcards):
     """What a model and its training are made of."""
-    model = CONFIG.models[wildcards.model]
+    model = MODELS[wildcards.model]
     settings = model.model_dump(include={"family", "hyperparameters", "input"})
     training = model.training.model_dump(exclude=set(Phase.model_fields))
     share = None if model.supervision is None else model.supervision.share
@@ -102,7 +109,7 @@ def settings_of_training(wildcards):
 
 def told_to_model(wildcards):
     """Which labels a model is told, and of which data set: its condition, and those that guide its training."""
-    model = CONFIG.models[wildcards.model]
+    model = MODELS[wildcards.model]
     conditional = hyperparameters_class(model.family).conditional
     labels, labelled = None, None
     if model.supervision is not None:
@@ -122,20 +129,111 @@ def labels_of_training(wildcards):
     return files
 
 
-def over_study(*patterns):
-    """Input function: patterns over the data sets, models and seeds of a study, as far as no wildcard of the rule fixes them."""
+def over_study(*patterns, evaluation=None, floors=False):
+    """Input function: patterns over the data sets, models and seeds of a study, as far as no wildcard of the rule fixes them.
+
+    evaluation: nothing, unless the study makes it. floors: over the models' floors, too.
+    """
 
     def paths(wildcards):
         study = CONFIG.studies[wildcards.study]
-        values = {"study": wildcards.study, "dataset": study.datasets, "model": study.models, "seed": study.seeds}
+        if evaluation not in (None, *study.evaluations):
+            return []
+        models = models_and_floors(wildcards.study) if floors else study.models
+        values = {"study": wildcards.study, "dataset": study.datasets, "model": models, "seed": study.seeds}
         return expand(list(patterns), **{**values, **wildcards})
 
     return paths
 
 
+def over_perturbation(*patterns):
+    """Input function: patterns over the data sets on which a study predicts treated cells, its models and its seeds."""
+
+    def paths(wildcards):
+        study = CONFIG.studies[wildcards.study]
+        datasets = perturbed_datasets(wildcards.study)
+        return expand(list(patterns), study=wildcards.study, dataset=datasets, model=study.models, seed=study.seeds)
+
+    return paths
+
+
+def over_generation(*patterns):
+    """Input function: patterns over the data sets of a study and those of its models from which cells can be drawn."""
+
+    def paths(wildcards):
+        study = CONFIG.studies[wildcards.study]
+        if "generation" not in study.evaluations:
+            return []
+        models = [model for model in study.models if hyperparameters_class(MODELS[model].family).generative]
+        return expand(list(patterns), study=wildcards.study, dataset=study.datasets, model=models)
+
+    return paths
+
+
+def models_and_floors(study):
+    """The models of a study, then those of their floors that are none of them."""
+    models = CONFIG.studies[study].models
+    return [*models, *(name for name in floors(CONFIG, study)[1])]
+
+
+def perturbed_datasets(study):
+    """The data sets on which a study predicts treated cells: those with the treated cells of a type held out, and in sample."""
+    settings = CONFIG.studies[study]
+    if "perturbation" not in settings.evaluations:
+        return []
+    held_out = [
+        without_treated(dataset, CONFIG.datasets[dataset], cell_type)[0]
+        for dataset in settings.datasets
+        for cell_type in settings.perturbation.cell_types
+    ]
+    return [*held_out, *(settings.datasets if settings.perturbation.in_sample else [])]
+
+
+def perturbation_scores(wildcards):
+    """Input function: every table of scored predictions of a study, those without a model first."""
+    baselines = expand("results/data/{dataset}/baselines.tsv", dataset=perturbed_datasets(wildcards.study))
+    return baselines + over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation.tsv")(wildcards)
+
+
+def data_of_perturbation_scores(wildcards):
+    """The data set that each of `perturbation_scores` is about."""
+    of_models = over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation.tsv")(wildcards)
+    return [*perturbed_datasets(wildcards.study), *(Path(path).parts[-3] for path in of_models)]
+
+
+def absences(wildcards):
+    """Input function: every table of a study that says what does not apply."""
+    return (
+        over_study("results/studies/{study}/{dataset}/absent.tsv", evaluation="clustering")(wildcards)
+        + expand("results/data/{dataset}/baselines_absent.tsv", dataset=perturbed_datasets(wildcards.study))
+        + over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation_absent.tsv")(wildcards)
+        + over_generation("results/studies/{study}/{dataset}/{model}/generation_absent.tsv")(wildcards)
+    )
+
+
+def benchmarks(wildcards):
+    """Input function: what every job of a study took, from training on."""
+    train = "results/benchmarks/train/{dataset}/{model}/{seed}.tsv"
+    of_models = [f"results/benchmarks/{rule}/{{study}}/{{dataset}}/{{model}}.tsv" for rule in ("encode", "cluster")]
+    of_maps = [f"results/benchmarks/{rule}/{{study}}/{{dataset}}.tsv" for rule in ("embed_umap", "score")]
+    paths = [
+        *over_study(train, *of_models, evaluation="clustering", floors=True)(wildcards),
+        *over_study(*of_maps, evaluation="clustering")(wildcards),
+        *over_study("results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv", evaluation="clustering")(wildcards),
+        *over_generation("results/benchmarks/generate/{study}/{dataset}/{model}.tsv")(wildcards),
+        *over_perturbation(train, "results/benchmarks/perturb/{study}/{dataset}/{model}.tsv")(wildcards),
+    ]
+    return list(dict.fromkeys(paths))
+
+
+def table_entry(dataset):
+    """The data set of the table that a data set is, or is a part of: its counts are those of that one."""
+    return dataset.partition(".")[0]
+
+
 def titles_of_models(study):
     """What to call the models of a study, by name; those that see cell types, by which they are scored, say so."""
-    models = {name: CONFIG.models[name] for name in CONFIG.studies[study].models}
+    models = {name: MODELS[name] for name in models_and_floors(study)}
     return {name: f"{model.title} (sees cell types)" if sees_cell_types(model) else model.title for name, model in models.items()}
 
 
@@ -166,7 +264,8 @@ def figures_of(study):
         if any([*CONFIG.datasets[dataset].qc.model_dump().values(), CONFIG.datasets[dataset].drop_unlabelled])
     ]
     subjects = [("quality_control", dataset) for dataset in filtered]
-    subjects += [("latent_space", dataset) for dataset in datasets] + [("score_heatmap", "all")]
+    if "clustering" in CONFIG.studies[study].evaluations:
+        subjects += [("latent_space", dataset) for dataset in datasets] + [("score_heatmap", "all")]
     return [f"results/studies/{study}/figures/{figure}/{subject}.svg" for figure, subject in subjects]
 
 
@@ -189,7 +288,8 @@ def data_of_figure(wildcards):
 def parameters_of_figure(wildcards, input):
     """The parameters of a figure's notebook: its files and the names to show."""
     study = CONFIG.studies[wildcards.study]
-    models, datasets = titles_of_models(wildcards.study), titles_of_datasets(wildcards.study)
+    titles, datasets = titles_of_models(wildcards.study), titles_of_datasets(wildcards.study)
+    models = {name: titles[name] for name in study.models}
     if wildcards.figure == "score_heatmap":
         return {"summary": input.summary, "datasets": datasets, "models": models}
     if wildcards.figure == "quality_control":

@@ -20,10 +20,10 @@ rule ingest:
         mem_mb=4000,
         runtime=60,
     params:
-        format=lambda wildcards: CONFIG.datasets[wildcards.dataset].format,
-        roles=lambda wildcards: list(CONFIG.datasets[wildcards.dataset].files),
+        format=lambda wildcards: DATASETS[wildcards.dataset].format,
+        roles=lambda wildcards: list(DATASETS[wildcards.dataset].files),
         options=reader_options,
-        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(include={"columns", "control", "keep", "drop"}),
+        settings=lambda wildcards: DATASETS[wildcards.dataset].model_dump(include={"columns", "control", "keep", "drop"}),
     message:
         "Reading {wildcards.dataset}"
     script:

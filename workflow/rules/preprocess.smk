@@ -1,4 +1,4 @@
-# Needs:    results/data/{dataset}/counts.h5ad
+# Needs:    results/data/{dataset}/counts.h5ad; of a data set with cells held out for a study, that of its entry in the table
 # Makes:    results/data/{dataset}/: preprocessed.h5ad, cells and genes that passed, normalised, with their split; qc.tsv, what each
 #           step of quality control left; qc_cells.tsv, the measures of each cell and why it was removed.
 #           clusters.tsv, Louvain clusters of the training cells, and training.h5ad, training cells in balanced groups: where a
@@ -9,7 +9,7 @@
 
 rule preprocess:
     input:
-        counts="results/data/{dataset}/counts.h5ad",
+        counts=lambda wildcards: f"results/data/{table_entry(wildcards.dataset)}/counts.h5ad",
         code=code("preprocess"),
     output:
         data="results/data/{dataset}/preprocessed.h5ad",
@@ -26,10 +26,10 @@ rule preprocess:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(
+        settings=lambda wildcards: DATASETS[wildcards.dataset].model_dump(
             include={"qc", "normalization", "target_sum", "n_top_genes", "flavor", "scale", "holdout", "drop_unlabelled"}
         ),
-        clusters=lambda wildcards: clusters_of(wildcards) if CONFIG.datasets[wildcards.dataset].labels == "derived" else None,
+        clusters=lambda wildcards: clusters_of(wildcards) if DATASETS[wildcards.dataset].labels == "derived" else None,
         threads=CONFIG.threads,
     message:
         "Preprocessing {wildcards.dataset}"
@@ -66,9 +66,7 @@ rule balance:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
         clusters=lambda wildcards: (
-            [f"results/data/{wildcards.dataset}/clusters.tsv"]
-            if CONFIG.datasets[wildcards.dataset].balance.by == "louvain"
-            else []
+            [f"results/data/{wildcards.dataset}/clusters.tsv"] if DATASETS[wildcards.dataset].balance.by == "louvain" else []
         ),
         code=code("balance"),
     output:
@@ -84,8 +82,8 @@ rule balance:
         mem_mb=4000,
         runtime=30,
     params:
-        by=lambda wildcards: CONFIG.datasets[wildcards.dataset].balance.by,
-        settings=lambda wildcards: CONFIG.datasets[wildcards.dataset].balance.model_dump(exclude={"by"}),
+        by=lambda wildcards: DATASETS[wildcards.dataset].balance.by,
+        settings=lambda wildcards: DATASETS[wildcards.dataset].balance.model_dump(exclude={"by"}),
     message:
         "Balancing {wildcards.dataset}"
     script:

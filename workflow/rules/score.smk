@@ -1,15 +1,18 @@
-# Needs:    clusters.tsv of every model on a data set, and the labels in results/data/{dataset}/preprocessed.h5ad
-# Makes:    results/studies/{study}/{dataset}/scores.tsv, of the kind "scores": one metric of one clustering a row.
+# Needs:    latents.h5ad and clusters.tsv of every model on a data set, and the labels in results/data/{dataset}/preprocessed.h5ad
+# Makes:    results/studies/{study}/{dataset}/: scores.tsv, of the kind "scores", one metric of one clustering or latent a row, with
+#           floor, chance and ceiling; absent.tsv, what does not apply and why.
 # Promises: every metric is finite; a seed that failed has no row here and one in runs.tsv.
 
 
 rule score:
     input:
-        clusters=over_study("results/studies/{study}/{dataset}/{model}/clusters.tsv"),
+        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad", floors=True),
+        clusters=over_study("results/studies/{study}/{dataset}/{model}/clusters.tsv", floors=True),
         data="results/data/{dataset}/preprocessed.h5ad",
         code=code("score"),
     output:
-        "results/studies/{study}/{dataset}/scores.tsv",
+        scores="results/studies/{study}/{dataset}/scores.tsv",
+        absent="results/studies/{study}/{dataset}/absent.tsv",
     log:
         "results/logs/score/{study}/{dataset}.log",
     benchmark:
@@ -21,7 +24,8 @@ rule score:
         mem_mb=1000,
         runtime=10,
     params:
-        models=lambda wildcards: CONFIG.studies[wildcards.study].models,
+        models=lambda wildcards: models_and_floors(wildcards.study),
+        floors=lambda wildcards: FLOORS[wildcards.study],
     message:
         "Scoring {wildcards.dataset}"
     script:

@@ -48,21 +48,29 @@ class Model(gmvae.Model):
         return self.bound((of_condition * self.w_prior_mean).sum(1), (of_condition * self.w_prior_log_var).sum(1))
 
     @torch.no_grad()
-    def flip(self, seen: Tensor, condition: Tensor, to: Tensor, label: Tensor | None = None, path: FlipPath = "w") -> Tensor:
-        """Return the expression (B, G) that cells seen (B, F) in `condition` would have in the condition `to`, (B, C) one-hot.
+    def flip(
+        self,
+        seen: Tensor,
+        condition: Tensor,
+        to: Tensor,
+        label: Tensor | None = None,
+        path: FlipPath = "w",
+        sample: bool = False,
+    ) -> Tensor:
+        """Return cells seen (B, F) in `condition` as expected in the conditions `to`, (B, C) one-hot each, or drawn: (B, G).
 
         label: (B,) component of each cell; where None, its likeliest. path: the latent z that is decoded with `to`:
-        w, the mean of the component given the mean of w and `to`, as in the thesis; sample, draws of z from that component and
-        of x in the place of means; z, the mean of q(z|x, c) itself; z_shift, the latter moved as the component's mean moves.
+        w, the mean of the component given the mean of w and `to`, as in the thesis; sample, a draw from that component; z, the
+        mean of q(z|x, c) itself; z_shift, the latter moved as the component's mean moves.
         """
         q = self.encode(seen, condition)
         label = q.responsibilities.argmax(dim=-1) if label is None else label
         i = torch.arange(len(label), device=label.device)
         mean, log_var = (parameter[i, label] for parameter in self.components(q.w_mean, to))
         if path == "w":
-            return self.decode(mean, to)
+            return self.decode(mean, to, sample)
         if path == "sample":
-            return self.decode(draw_normal(mean, log_var), to, sample=True)
+            return self.decode(draw_normal(mean, log_var), to, sample)
         if path == "z":
-            return self.decode(q.mean, to)
-        return self.decode(q.mean + (mean - self.components(q.w_mean, condition)[0][i, label]), to)
+            return self.decode(q.mean, to, sample)
+        return self.decode(q.mean + (mean - self.components(q.w_mean, condition)[0][i, label]), to, sample)

@@ -16,6 +16,7 @@ class BaseHyperparameters(BaseModel):
 
     conditional: ClassVar[bool] = False  # whether models of the family see the condition of a cell
     mixture: ClassVar[bool] = False  # whether they have components, which labels can guide
+    generative: ClassVar[bool] = False  # whether they have a prior, from which cells can be drawn
 
     latent_dim: int = Field(6, ge=1, le=4096, description="number of latent dimensions")
 
@@ -41,6 +42,8 @@ class AutoencoderHyperparameters(NetworkHyperparameters):
 class VariationalHyperparameters(AutoencoderHyperparameters):
     """An encoder that ends in several heads, one a parameter of the posterior, a likelihood, and a weighted KL divergence."""
 
+    generative: ClassVar[bool] = True
+
     encoder_hidden: Widths = Field([128, 32], description="widths of the hidden layers that all heads share")
     head_hidden: Widths = Field([16], description="widths of the hidden layers that each head has to itself")
     likelihood: Likelihood = Field("mse", description="distribution of expression given the latent; nb, zinb, poisson: of counts")
@@ -53,6 +56,7 @@ class MixtureHyperparameters(NetworkHyperparameters):
     """Networks, class prior, bounds and weights of a mixture whose components move with a second latent w."""
 
     mixture: ClassVar[bool] = True
+    generative: ClassVar[bool] = True
 
     latent_dim: int = Field(10, ge=1, le=4096, description="number of latent dimensions of z, which the decoder sees")
     w_dim: int = Field(4, ge=0, le=4096, description="number of dimensions of w, which moves the components; 0: they stand still")

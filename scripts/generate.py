@@ -1,0 +1,54 @@
+"""Draw cells from every seed of one model, for every component and condition, and score them beside real cells."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from _job import provenance, run
+from sclatent.absent import absent_table
+from sclatent.determinism import make_deterministic
+from sclatent.devices import choose_device
+from sclatent.generation import MEASURED, Real, draw, score_drawn, tag_components
+from sclatent.matrices import read_matrix
+from sclatent.records import read_record
+from sclatent.seeds import arrays_of, failures_of
+from sclatent.tables import as_kind, concat_tables, write_table
+from sclatent.training import or_reason
+from sclatent.weights import load_trained
+
+SEED = 0  # of what is compared with, the same for all models and seeds
+
+
+def main(snakemake):
+    files, output, params, wildcards = snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards
+    device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
+    adata, latents = read_matrix(files.data), read_matrix(files.latents)
+    make_deterministic(SEED, params.threads)
+    real = Real(adata.X, adata.obs, SEED)
+    total = float(np.median(np.asarray(np.expm1(adata.X).sum(axis=1))))
+    training = (adata.obs["split"] == "train").to_numpy()
+    shares, failed = arrays_of(latents), failures_of(latents)
+    tables, missing = [], []
+    for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
+        if seed in failed:
+            missing.append(absent_table("generation", wildcards.dataset, [("all", failed[seed])], wildcards.model, seed))
+            continue
+        trained, record = load_trained(weights, path, device), read_record(path)
+        tags = None
+        if (of_seed := shares.get(("responsibilities", seed))) is not None:
+            tags = tag_components(of_seed[training], adata.obs["cell_type"][training])
+        make_deterministic(seed, params.threads)
+        drawn = partial(draw, trained, params.condition, record["conditions"], tags, total)
+        found, reason = or_reason(lambda drawn=drawn: score_drawn(drawn(), real))
+        rows, absent = found or ([], [("all", reason)])
+        names = {"dataset": wildcards.dataset, "model": wildcards.model, "seed": seed}
+        tables.append(pd.DataFrame(rows, columns=MEASURED).assign(**names))
+        missing.append(absent_table("generation", wildcards.dataset, absent, wildcards.model, seed))
+    origin = provenance(snakemake, [files.data, files.latents, *files.weights, *files.runs], device=device)
+    write_table(as_kind(concat_tables(tables, "generation"), "generation"), output.scores, "generation", origin)
+    write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,45 @@
+"""Predict treated cells by every seed of one model on one data set, in each way that its family knows, and score them."""
+
+from functools import partial
+
+from _job import provenance, run
+from sclatent.absent import absent_table
+from sclatent.determinism import make_deterministic
+from sclatent.devices import choose_device
+from sclatent.model_responses import predictions_of_model
+from sclatent.perturbation import read_treated
+from sclatent.perturbation_scores import score_targets, with_bounds
+from sclatent.records import read_record
+from sclatent.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.training import or_reason
+from sclatent.weights import load_trained
+
+
+def main(snakemake):
+    files, output, params = snakemake.input, snakemake.output, snakemake.params
+    device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
+    model = snakemake.wildcards.model
+    cells = read_treated(files.data, params.held_out)
+    markers, baselines = read_table(files.markers, "markers"), read_table(files.baselines, "perturbation")
+    tables, missing = [], []
+    for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
+        record = read_record(path)
+        if record["status"] == "failed":
+            missing.append(absent_table("perturbation", params.dataset, [("all", record["reason"])], model, seed))
+            continue
+        trained = load_trained(weights, path, device)
+        make_deterministic(seed, params.threads)
+        predict = partial(predictions_of_model, trained, record, params.condition, cells)
+        found, reason = or_reason(lambda predict=predict, seed=seed: score_targets(cells, markers, predict, seed))
+        scores, absent = found or (None, [("all", reason)])
+        missing.append(absent_table("perturbation", params.dataset, absent, model, seed))
+        if scores is not None:
+            tables.append(scores.assign(seed=seed))
+    scores = concat_tables(tables, "perturbation").assign(dataset=params.dataset, model=model)
+    origin = provenance(snakemake, [files.data, files.markers, files.baselines, *files.weights, *files.runs], device=device)
+    write_table(as_kind(with_bounds(scores, baselines), "perturbation"), output.scores, "perturbation", origin)
+    write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,116 @@
+"""How cells would respond to a treatment, by a trained model: by arithmetic in its latent, or by flipping its condition."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sclatent.errors import TrainingError
+from sclatent.perturbation import Prediction, Target, Treated
+from sclatent.responses import WEIGHTS
+from sclatent.trained import Trained
+
+BATCH = 4096
+FLIPS = {"cvae": [""], "cgmvae": ["w", "z", "z_shift", "sample"]}  # ways to flip a condition, by family
+
+
+def predictions_of_model(
+    trained: Trained, record: Mapping, condition: str | None, cells: Treated, target: Target
+) -> Iterator[tuple[Prediction, Target]]:
+    """Yield the predictions that a model can make, each with what it is compared with.
+
+    record: of its run. condition: which label it is told; None for none. Raises TrainingError where it can make none.
+    """
+    if condition is None:
+        if not cells.held_out:
+            raise TrainingError("the model sees no condition, and in sample shifts of other types are no prediction")
+        found = latent_arithmetic(trained, cells, target)
+    elif condition == "condition":
+        found = condition_flips(trained, record["family"], record["conditions"], cells, target)
+    else:
+        raise TrainingError(f"the model is told the {condition} of cells, and not the condition")
+    for prediction in found:
+        if not np.isfinite(prediction.expected).all():
+            raise TrainingError(f"the prediction by {prediction.method} is not finite")
+        yield prediction, target
+
+
+@torch.no_grad()
+def latent_arithmetic(trained: Trained, cells: Treated, target: Target) -> Iterator[Prediction]:
+    """Yield predictions of a model that sees no condition: latents of control cells, moved and decoded.
+
+    latent_mean_shift, latent_nearest_shift, latent_similarity_shift: mean latents, moved by the mean differences of the known
+    types, weighted as `sclatent.responses` weights responses of genes. latent_similarity_residual: what the latter changes in
+    the reconstruction, added to the control cells themselves. scgen: drawn latents, moved by the difference of all treated and
+    all control training cells, of which each type is resampled to the size of the largest; the type asked for is among the
+    control cells alone. Source of scgen: Lotfollahi, Wolf and Theis 2019.
+    """
+    types, known = cells.known_types(target), cells.known_responses(target)
+    control = cells.dense(target.control)
+    z = _encode(trained, control)
+    differences = torch.stack(
+        [
+            _encode(trained, cells.dense(cells.rows(name, target.condition, "train"))).mean.mean(0)
+            - _encode(trained, cells.dense(cells.rows(name, cells.control, "train"))).mean.mean(0)
+            for name in types
+        ]
+    )
+    profile = control.mean(axis=0)
+    for name, weights in WEIGHTS.items():
+        shift = torch.from_numpy(weights(profile, known)).to(differences) @ differences
+        yield Prediction(f"latent_{name}_shift", *_decoded(trained, z.mean + shift, control))
+        if name == "similarity":
+            moved, still = (_decoded(trained, latent, control)[0] for latent in (z.mean + shift, z.mean))
+            yield Prediction("latent_similarity_residual", control + moved - still, control + moved - still)
+    yield Prediction("scgen", *_decoded(trained, z.sample + _balanced_difference(trained, cells, target), control))
+
+
+@torch.no_grad()
+def condition_flips(trained: Trained, family: str, conditions: list[str], cells: Treated, target: Target) -> Iterator[Prediction]:
+    """Yield predictions of a model that sees the condition: control cells flipped to another, each way that its family knows."""
+    control = cells.dense(target.control)
+    seen = trained.input(torch.from_numpy(control).to(trained.model.device))
+    before, after = (_one_hot(conditions, name, len(control)).to(seen) for name in (cells.control, target.condition))
+    for path in FLIPS[family]:
+        options = {"path": path} if path else {}
+        expected, drawn = (
+            _values(trained, trained.model.flip(seen, before, after, sample=sample, **options), control)
+            for sample in (False, True)
+        )
+        yield Prediction(f"flip_{path}" if path else "flip", expected, drawn)
+
+
+def _balanced_difference(trained: Trained, cells: Treated, target: Target) -> Tensor:
+    """Return the difference (L,) of drawn latents of treated and control training cells, types resampled to equal sizes."""
+    means = []
+    for condition in (target.condition, cells.control):
+        rows = [cells.rows(name, condition, "train") for name in cells.obs["cell_type"].cat.categories]
+        rows = [of_type for of_type in rows if len(of_type)]
+        largest = max(map(len, rows))
+        drawn = np.concatenate([of_type[torch.randint(len(of_type), (largest,)).numpy()] for of_type in rows])
+        unique, times = np.unique(drawn, return_counts=True)
+        sample = _encode(trained, cells.dense(unique)).sample
+        weights = torch.from_numpy(times / times.sum()).to(sample)
+        means.append(weights @ sample)
+    return means[0] - means[1]
+
+
+def _encode(trained: Trained, values: np.ndarray):
+    """Return the latents of cells (n, G)."""
+    return trained.encode(torch.from_numpy(values).to(trained.model.device))
+
+
+def _decoded(trained: Trained, z: Tensor, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return latents (n, L) as expected and as drawn values (n, G) of the control cells that they come from."""
+    return tuple(_values(trained, trained.model.decode(z, sample=sample), control) for sample in (False, True))
+
+
+def _values(trained: Trained, x: Tensor, control: np.ndarray) -> np.ndarray:
+    """Return what a model makes, (n, G), as normalised values; counts get the totals that the control cells (n, G) have."""
+    total = torch.from_numpy(np.expm1(control).sum(axis=1, keepdims=True)).to(x) if trained.n_counts else x.new_ones(())
+    return trained.normalised(x, total).cpu().numpy()
+
+
+def _one_hot(conditions: list[str], name: str, n: int) -> Tensor:
+    return torch.nn.functional.one_hot(torch.full((n,), conditions.index(name)), len(conditions)).float()

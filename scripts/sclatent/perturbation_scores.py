@@ -1,0 +1,106 @@
+"""Tables of how well treated cells were predicted, with floor and ceiling."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pandas as pd
+
+from sclatent.contracts import TABLES
+from sclatent.distances import principal_space
+from sclatent.perturbation import Prediction, Target, Treated
+from sclatent.response_metrics import marker_overlap, measure, measure_cells, rank_genes
+from sclatent.responses import predict
+
+N_MARKERS = 100  # genes that are ranked by their real response
+TOP = (100, 20)  # genes, at the head of that ranking, on which means are compared beside all
+FLOOR, CEILING = "no_change", "half_split"
+COMPARED = ["split", "condition", "cell_type", "metric", "subset"]
+
+
+def rank_markers(cells: Treated) -> pd.DataFrame:
+    """Return a table of the kind "markers": the genes that respond most in each type asked for, in real cells."""
+    tables = []
+    for target, _ in cells.targets():
+        if target is not None:
+            order, scores = rank_genes(cells.dense(target.treated), cells.dense(target.control))
+            first = order[:N_MARKERS]
+            names = {"condition": target.condition, "cell_type": target.cell_type, "rank": np.arange(1, len(first) + 1)}
+            tables.append(pd.DataFrame({**names, "gene": cells.genes[first], "score": scores[first]}))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(TABLES["markers"]))
+
+
+def positions(markers: pd.DataFrame, target: Target, genes: np.ndarray) -> np.ndarray:
+    """Return where the ranked genes of a target stand among genes (G,), by rank."""
+    ranked = markers[(markers["condition"] == target.condition) & (markers["cell_type"] == target.cell_type)]
+    if len(ranked) != min(N_MARKERS, len(genes)):
+        raise ValueError(f"{len(ranked)} genes are ranked for {target.cell_type}, not {min(N_MARKERS, len(genes))}")
+    return pd.Index(genes).get_indexer(ranked.sort_values("rank")["gene"])
+
+
+def predictions_without_model(cells: Treated, target: Target, seed: int) -> Iterable[tuple[Prediction, Target]]:
+    """Yield the predictions that need no model, and what each is compared with: the floor, the ceiling, and where it is not in
+    sample shifts by the responses of other types, which in sample would be no prediction.
+
+    The ceiling, half_split, is a random half of the real treated cells, compared with the other half.
+    """
+    control = cells.dense(target.control)
+    shuffled = np.random.default_rng(seed).permutation(target.treated)
+    half, other = np.array_split(shuffled, 2)
+    yield Prediction(CEILING, *[cells.dense(np.sort(half))] * 2), target._replace(treated=np.sort(other))
+    if not cells.held_out:
+        yield Prediction(FLOOR, control, control), target
+        return
+    training = cells.x[np.flatnonzero(cells.obs["split"] == "train")]
+    for name, predicted in predict(control, cells.known_responses(target), training, seed).items():
+        yield Prediction(name, predicted, predicted), target
+
+
+def score_targets(
+    cells: Treated, markers: pd.DataFrame, predict: Callable[[Target], Iterable[tuple[Prediction, Target]]], seed: int
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Return every metric of the predictions of every target, and what does not apply with its reason.
+
+    markers: table of that kind. predict: yields the predictions of a target, each with the target that it is compared with. The
+    columns are those of the kind "perturbation" without data set, model, seed and bounds.
+    """
+    rows, missing = [], []
+    for target, why in cells.targets():
+        if target is None:
+            missing.append((why, "fewer cells than can be compared"))
+            continue
+        ranking = positions(markers, target, cells.genes)
+        found, absent = _score(cells, target, predict(target), ranking, seed)
+        rows += found
+        missing += absent
+    columns = [name for name in TABLES["perturbation"] if name not in ("dataset", "model", "seed", "floor", "ceiling")]
+    return pd.DataFrame(rows, columns=columns), missing
+
+
+def _score(
+    cells: Treated, target: Target, predictions: Iterable[tuple[Prediction, Target]], ranking: np.ndarray, seed: int
+) -> tuple[list[tuple], list[tuple[str, str]]]:
+    """Score the predictions of a target; distances are those in leading principal components of the real cells of the type."""
+    control = cells.dense(target.control)
+    space = principal_space(np.concatenate([control, cells.dense(target.treated)]), seed=seed)
+    subsets = {"all": np.arange(control.shape[1]), **{f"top_{n}": ranking[:n] for n in TOP if len(ranking) >= n}}
+    rows, missing = [], [(f"{target.cell_type}: top_{n}", f"there are {len(ranking)} genes") for n in TOP if len(ranking) < n]
+    names = ("held_out" if cells.held_out else "in_sample", target.condition, target.cell_type)
+    for prediction, compared in predictions:
+        treated = cells.dense(compared.treated)
+        parts = [
+            measure(prediction.expected, control, treated, subsets, seed=seed),
+            measure_cells(prediction.drawn, treated, space, seed),
+            marker_overlap(prediction.drawn, control, ranking),
+        ]
+        for measured, absent in parts:
+            rows += [(*names, prediction.method, *row) for row in measured]
+            missing += [(f"{prediction.method}, {target.cell_type}: {metric} ({genes})", why) for metric, genes, why in absent]
+    return rows, missing
+
+
+def with_bounds(scores: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    """Return scores with the floor and the ceiling that baselines, scores without a model, give for the same."""
+    for bound, method in (("floor", FLOOR), ("ceiling", CEILING)):
+        found = baselines.loc[baselines["method"] == method, [*COMPARED, "value"]].rename(columns={"value": bound})
+        scores = scores.merge(found, on=COMPARED, how="left")
+    return scores

@@ -1,0 +1,35 @@
+# Needs:    results/data/{dataset}/preprocessed.h5ad, the trained runs of a model on it, and their latents
+# Makes:    results/studies/{study}/{dataset}/{model}/: generation.tsv, of the kind "generation": how like real cells those are that
+#           the model draws; generation_absent.tsv, what does not apply and why.
+# Promises: as many cells are drawn for each component and condition; labels only name the components, by their training cells.
+
+
+rule generate:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        latents="results/studies/{study}/{dataset}/{model}/latents.h5ad",
+        weights=over_study("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
+        runs=over_study("results/runs/{dataset}/{model}/{seed}/run.json"),
+        code=code_with_family("generate"),
+    output:
+        scores="results/studies/{study}/{dataset}/{model}/generation.tsv",
+        absent="results/studies/{study}/{dataset}/{model}/generation_absent.tsv",
+    log:
+        "results/logs/generate/{study}/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/generate/{study}/{dataset}/{model}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=1,
+    params:
+        seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
+        condition=lambda wildcards: told_to_model(wildcards)["condition"],
+        threads=CONFIG.threads,
+    message:
+        "Drawing cells of {wildcards.dataset} from {wildcards.model}"
+    script:
+        "../../scripts/generate.py"

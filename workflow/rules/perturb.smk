@@ -1,0 +1,69 @@
+# Needs:    results/data/{dataset}/preprocessed.h5ad of a data set with a control, and the trained runs of a model on it; of a data set
+#           whose treated cells of a type are held out, where those are to be predicted.
+# Makes:    results/data/{dataset}/: markers.tsv, the genes that respond most; baselines.tsv, of the kind "perturbation", how well
+#           predictors without a model do, with floor and ceiling. results/studies/{study}/{dataset}/{model}/perturbation.tsv, of the
+#           same kind, one for all seeds of a model. Beside each a table of the kind "absent".
+# Promises: predictors see control cells of the type, and training cells; treated cells held out are only compared with. Genes are
+#           ranked once a data set, on real cells.
+
+
+rule perturb_data:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        code=code("perturb_data"),
+    output:
+        markers="results/data/{dataset}/markers.tsv",
+        scores="results/data/{dataset}/baselines.tsv",
+        absent="results/data/{dataset}/baselines_absent.tsv",
+    log:
+        "results/logs/perturb_data/{dataset}.log",
+    benchmark:
+        "results/benchmarks/perturb_data/{dataset}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        dataset=lambda wildcards: table_entry(wildcards.dataset),
+        held_out=lambda wildcards: wildcards.dataset not in CONFIG.datasets,
+        threads=CONFIG.threads,
+    message:
+        "Predicting treated cells of {wildcards.dataset} without a model"
+    script:
+        "../../scripts/perturb_data.py"
+
+
+rule perturb:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        markers="results/data/{dataset}/markers.tsv",
+        baselines="results/data/{dataset}/baselines.tsv",
+        weights=over_study("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
+        runs=over_study("results/runs/{dataset}/{model}/{seed}/run.json"),
+        code=code_with_family("perturb"),
+    output:
+        scores="results/studies/{study}/{dataset}/{model}/perturbation.tsv",
+        absent="results/studies/{study}/{dataset}/{model}/perturbation_absent.tsv",
+    log:
+        "results/logs/perturb/{study}/{dataset}/{model}.log",
+    benchmark:
+        "results/benchmarks/perturb/{study}/{dataset}/{model}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=1,
+    params:
+        dataset=lambda wildcards: table_entry(wildcards.dataset),
+        held_out=lambda wildcards: wildcards.dataset not in CONFIG.datasets,
+        seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
+        condition=lambda wildcards: told_to_model(wildcards)["condition"],
+        threads=CONFIG.threads,
+    message:
+        "Predicting treated cells of {wildcards.dataset} with {wildcards.model}"
+    script:
+        "../../scripts/perturb.py"

@@ -9,7 +9,7 @@ from sclatent.summary import mean_of_groups, mean_of_types, read_resources, read
 from sclatent.tables import as_kind, concat_tables, read_table, write_table
 
 HEADLINES = {
-    "summary": ("Clusters of the latent against the labels", clustering_headline),
+    "summary": ("Clusters by k-means on the latent, against the labels", clustering_headline),
     "perturbation_summary": ("Treated cells as predicted, mean over cell types", perturbation_headline),
     "generation_summary": ("Cells drawn from the model beside real ones, mean over groups", generation_headline),
 }

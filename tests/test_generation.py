@@ -236,6 +236,7 @@ def test_groups_of_too_few_cells_are_absent_with_the_reason():
     assert missing == {
         "a, ctrl": "4 cells are drawn and 60 are real, too few",
         "b, ctrl": "60 cells are drawn and 9 are real, too few",
+        "c, ctrl: two_sample_auc": "5 cells are fewer than the 9 components",
     }
     assert set(table.index.get_level_values("cell_type")) == {"c"}
     _, missing = scored(drawn_of([(draw_real("a", 60), "a", "drug")]), real)

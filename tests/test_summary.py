@@ -323,6 +323,9 @@ def test_the_headline_of_clusters_shows_spread_floor_difference_and_failures(clu
     assert list(table["ceiling"]) == ["1.000", "1.000", "1.000", "–"]
     assert list(table["n"]) == ["3", "1", "3", "0"]
     assert list(table["failed"]) == ["0 of 3", "2 of 3", "0 of 3", "3 of 3"]
+    with_other = clustering_headline(clustered, {"e": "One label", "d": "Data"}, titles)
+    assert (with_other.iloc[:4, 2:] == "–").all(axis=None)
+    pd.testing.assert_frame_equal(with_other.iloc[4:].reset_index(drop=True), table)
 
 
 def test_the_headline_of_predictions_shows_the_best_first_and_marks_floor_and_ceiling():

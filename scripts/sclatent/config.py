@@ -214,7 +214,8 @@ def floors(config: Config, study: str) -> tuple[dict[str, str], dict[str, Model]
     wide = {(WIDE, *given) for _, *given in map(_width_and_input, models.values())}
     added = {key: _pca(*key) for key in sorted({*map(_width_and_input, models.values()), *wide} - set(own), key=str)}
     names = own | {key: name for key, (name, _) in added.items()}
-    return {name: names[_width_and_input(model)] for name, model in models.items()}, dict(added.values())
+    found = {name: name if model.family == "pca" else names[_width_and_input(model)] for name, model in models.items()}
+    return found, dict(added.values())
 
 
 def _width_and_input(model: Model) -> tuple:

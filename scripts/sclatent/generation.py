@@ -1,6 +1,5 @@
 """How like real cells are the cells that a model draws, and are they of the type and condition that they were drawn for?"""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -38,8 +37,8 @@ def draw(trained: Trained, told: str | None, conditions: list[str], tags: list[s
     """Draw about N_DRAWN cells, as many of each component and condition, noise of the likelihood included.
 
     told: the label that the model is told of each cell, None for none; conditions: its levels. tags: the type that each
-    component stands for, None where it stands for none, whose cells are left out; None for models without components. total:
-    of counts, where a model draws them.
+    component stands for, None where it stands for none, whose cells are left out; None for models without components. Types that
+    the model is told come first. total: of counts, where a model draws them.
     """
     n_groups = max(len(conditions), 1) * (1 if tags is None else len(tags))
     drawn = trained.model.generate(max(N_DRAWN // n_groups, 1), sample=True)
@@ -47,7 +46,7 @@ def draw(trained: Trained, told: str | None, conditions: list[str], tags: list[s
     labels = {"cell_type": np.full(len(values), ALL), "condition": np.full(len(values), ALL)}
     if told in labels:
         labels[told] = np.array(conditions)[drawn.condition.cpu().numpy()]
-    if tags is None:
+    if tags is None or told == "cell_type":
         return Drawn(values, **labels)
     tag = np.array([tag or "" for tag in tags])[drawn.component.cpu().numpy()]
     labels["cell_type"] = tag
@@ -134,8 +133,9 @@ def score_drawn(drawn: Drawn, real: Real) -> tuple[list[tuple], list[tuple[str, 
         if min(chosen.sum(), len(group) // 2) < FEWEST:
             missing.append((f"{cell_type}, {condition}", f"{chosen.sum()} cells are drawn and {len(group)} are real, too few"))
             continue
-        for metric, *values in _score_group(drawn.values[chosen], group, cell_type, real):
-            rows.append((condition, cell_type, metric, *values))
+        measured, absent = _score_group(drawn.values[chosen], group, cell_type, real)
+        rows += [(condition, cell_type, *row) for row in measured]
+        missing += [(f"{cell_type}, {condition}: {metric}", reason) for metric, reason in absent]
         if cell_type != ALL and not real.tells(cell_type):
             reason = f"there are fewer than {FOLDS} real cells of the type, or of any other, to learn from"
             missing.append((f"{cell_type}, {condition}: right_label", reason))
@@ -144,19 +144,17 @@ def score_drawn(drawn: Drawn, real: Real) -> tuple[list[tuple], list[tuple[str, 
     return rows, missing
 
 
-def _score_group(values: np.ndarray, group: np.ndarray, cell_type: str, real: Real) -> Iterator[tuple]:
-    """Yield (metric, value, floor, ceiling) of drawn cells (n, G) beside the real ones of their group."""
+def _score_group(
+    values: np.ndarray, group: np.ndarray, cell_type: str, real: Real
+) -> tuple[list[tuple[str, float, float | None, float | None]], list[tuple[str, str]]]:
+    """Return (metric, value, floor, ceiling) of drawn cells (n, G) beside the real ones of their group, and what is absent."""
     floor, ceiling = real.bounds(group)
     compared = np.concatenate([ceiling[0], ceiling[1]])
     space = principal_space(compared, seed=real.seed)
-    pairs = [(values, compared), floor, ceiling]
-    measured = [{row.metric: row.value for row in measure_cells(a, b, space, real.seed)[0]} for a, b in pairs]
-    for metric, value in measured[0].items():
-        yield metric, value, *(bound.get(metric) for bound in measured[1:])
+    (measured, absent), *bounds = (measure_cells(a, b, space, real.seed) for a, b in [(values, compared), floor, ceiling])
+    of_bounds = [{row.metric: row.value for row in found} for found, _ in bounds]
+    rows = [(row.metric, row.value, *(bound.get(row.metric) for bound in of_bounds)) for row in measured]
     if real.tells(cell_type):
-        yield (
-            "right_label",
-            real.right_label(values, cell_type),
-            real.right_label(floor[0], cell_type),
-            real.right_label_of_real(group, cell_type),
-        )
+        shares = [real.right_label(cells, cell_type) for cells in (values, floor[0])]
+        rows.append(("right_label", *shares, real.right_label_of_real(group, cell_type)))
+    return rows, [(metric, reason) for metric, _, reason in absent]

@@ -11,7 +11,6 @@ from sclatent.perturbation import Prediction, Target, Treated
 from sclatent.responses import WEIGHTS
 from sclatent.trained import Trained
 
-BATCH = 4096
 FLIPS = {"cvae": [""], "cgmvae": ["w", "z", "z_shift", "sample"]}  # ways to flip a condition, by family
 
 
@@ -31,7 +30,7 @@ def predictions_of_model(
     else:
         raise TrainingError(f"the model is told the {condition} of cells, and not the condition")
     for prediction in found:
-        if not np.isfinite(prediction.expected).all():
+        if not (np.isfinite(prediction.expected).all() and np.isfinite(prediction.drawn).all()):
             raise TrainingError(f"the prediction by {prediction.method} is not finite")
         yield prediction, target
 

@@ -73,7 +73,7 @@ class Treated:
                 control = self.rows(cell_type, self.control, split)
                 fewest = min(len(control), len(treated))
                 if fewest < FEWEST:
-                    yield None, f"{cell_type} has {fewest} cells in {self.control} or {condition}, too few"
+                    yield None, f"{cell_type} has {fewest} cells in {self.control} or {condition}, too few to compare"
                 else:
                     yield Target(condition, cell_type, control, treated), ""
 
@@ -90,7 +90,10 @@ class Treated:
         """Return the mean profiles of the known types. Raises UserError where there are none."""
         types = self.known_types(target)
         if not types:
-            raise UserError(f"no type but {target.cell_type} has {FEWEST} cells in both {self.control} and {target.condition}")
+            raise UserError(
+                f"no type but {target.cell_type} has {FEWEST} training cells in both {self.control} and {target.condition}, "
+                "to predict by; leave it out of perturbation.cell_types"
+            )
         means = [
             [np.asarray(self.x[self.rows(cell_type, c, "train")].mean(axis=0)).ravel() for cell_type in types]
             for c in (self.control, target.condition)

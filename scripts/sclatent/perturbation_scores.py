@@ -66,7 +66,7 @@ def score_targets(
     rows, missing = [], []
     for target, why in cells.targets():
         if target is None:
-            missing.append((why, "fewer cells than can be compared"))
+            missing.append(("a cell type", why))
             continue
         ranking = positions(markers, target, cells.genes)
         found, absent = _score(cells, target, predict(target), ranking, seed)
@@ -83,7 +83,8 @@ def _score(
     control = cells.dense(target.control)
     space = principal_space(np.concatenate([control, cells.dense(target.treated)]), seed=seed)
     subsets = {"all": np.arange(control.shape[1]), **{f"top_{n}": ranking[:n] for n in TOP if len(ranking) >= n}}
-    rows, missing = [], [(f"{target.cell_type}: top_{n}", f"there are {len(ranking)} genes") for n in TOP if len(ranking) < n]
+    what = f"{target.cell_type}, {target.condition}"
+    rows, missing = [], [(f"{what}: top_{n}", f"there are {len(ranking)} genes") for n in TOP if len(ranking) < n]
     names = ("held_out" if cells.held_out else "in_sample", target.condition, target.cell_type)
     for prediction, compared in predictions:
         treated = cells.dense(compared.treated)
@@ -94,7 +95,7 @@ def _score(
         ]
         for measured, absent in parts:
             rows += [(*names, prediction.method, *row) for row in measured]
-            missing += [(f"{prediction.method}, {target.cell_type}: {metric} ({genes})", why) for metric, genes, why in absent]
+            missing += [(f"{prediction.method}, {what}: {metric} ({genes})", why) for metric, genes, why in absent]
     return rows, missing
 
 

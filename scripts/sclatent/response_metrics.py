@@ -214,22 +214,24 @@ def measure_cells(predicted: np.ndarray, treated: np.ndarray, space: PCA, seed: 
     """Return e_distance, mmd and two_sample_auc of predicted (n, G) and treated (t, G) cells, over all genes.
 
     space: the components in which they are measured, of real cells (`distances.principal_space`). Both are first reduced to equal
-    numbers, at most 1,000 each (MAX_CELLS). All three are absent for fewer than five cells.
+    numbers, at most 1,000 each (MAX_CELLS). All three are absent for fewer than five cells; the classifier's AUC for fewer cells
+    than components, which nearly span them, so that what it learns of some is wrong of the others.
     """
     n = min(len(predicted), len(treated), MAX_CELLS)
     if n < FOLDS:
         return [], [Absent(name, "all", f"fewer than {FOLDS} cells") for name in CELL_METRICS]
     rng = np.random.default_rng(seed)
     x, y = (space.transform(subsample(cells, n, rng)) for cells in (predicted, treated))
-    measured = [
-        Measured("e_distance", "all", energy_distance(x, y), None),
-        Measured("two_sample_auc", "all", two_sample_auc(x, y, seed), None),
-    ]
+    measured, absent = [Measured("e_distance", "all", energy_distance(x, y), None)], []
+    if n < x.shape[1]:
+        absent.append(Absent("two_sample_auc", "all", f"{n} cells are fewer than the {x.shape[1]} components"))
+    else:
+        measured.append(Measured("two_sample_auc", "all", two_sample_auc(x, y, seed), None))
     try:
         measured.append(Measured("mmd", "all", mmd(x, y), None))
     except ValueError as error:
-        return measured, [Absent("mmd", "all", str(error))]
-    return measured, []
+        absent.append(Absent("mmd", "all", str(error)))
+    return measured, absent
 
 
 def _statistics(cells: np.ndarray, control: np.ndarray, n_resamples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -62,7 +62,7 @@ def _ridge_weights(profile: np.ndarray, profiles: np.ndarray, strength: float) -
     if not penalty:  # all alike
         return np.full(len(known), 1 / len(known))
     coefficients = Ridge(alpha=penalty, fit_intercept=False).fit(known.T, profile - centre).coef_
-    return 1 / len(known) + coefficients - np.mean(coefficients)
+    return 1 / len(known) + coefficients  # which sum to 0, as the centred profiles do
 
 
 def predict(control: np.ndarray, known: Responses, training: np.ndarray, seed: int) -> dict[str, np.ndarray]:

@@ -158,14 +158,14 @@ def over_perturbation(*patterns):
 
 
 def over_generation(*patterns):
-    """Input function: patterns over the data sets of a study and those of its models from which cells can be drawn."""
+    """Input function: patterns over the data sets of a study, those of its models from which cells can be drawn, and its seeds."""
 
     def paths(wildcards):
         study = CONFIG.studies[wildcards.study]
         if "generation" not in study.evaluations:
             return []
         models = [model for model in study.models if hyperparameters_class(MODELS[model].family).generative]
-        return expand(list(patterns), study=wildcards.study, dataset=study.datasets, model=models)
+        return expand(list(patterns), study=wildcards.study, dataset=study.datasets, model=models, seed=study.seeds)
 
     return paths
 
@@ -201,6 +201,12 @@ def data_of_perturbation_scores(wildcards):
     return [*perturbed_datasets(wildcards.study), *(Path(path).parts[-3] for path in of_models)]
 
 
+def records_of_runs(wildcards):
+    """Input function: the records of the runs that cells are drawn from or treated cells predicted with."""
+    record = "results/runs/{dataset}/{model}/{seed}/run.json"
+    return list(dict.fromkeys(over_generation(record)(wildcards) + over_perturbation(record)(wildcards)))
+
+
 def absences(wildcards):
     """Input function: every table of a study that says what does not apply."""
     return (
@@ -220,7 +226,7 @@ def benchmarks(wildcards):
         *over_study(train, *of_models, evaluation="clustering", floors=True)(wildcards),
         *over_study(*of_maps, evaluation="clustering")(wildcards),
         *over_study("results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv", evaluation="clustering")(wildcards),
-        *over_generation("results/benchmarks/generate/{study}/{dataset}/{model}.tsv")(wildcards),
+        *over_generation(train, "results/benchmarks/generate/{study}/{dataset}/{model}.tsv")(wildcards),
         *over_perturbation(train, "results/benchmarks/perturb/{study}/{dataset}/{model}.tsv")(wildcards),
     ]
     return list(dict.fromkeys(paths))

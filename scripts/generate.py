@@ -26,13 +26,13 @@ def main(snakemake):
     adata, latents = read_matrix(files.data), read_matrix(files.latents)
     make_deterministic(SEED, params.threads)
     real = Real(adata.X, adata.obs, SEED)
-    total = float(np.median(np.asarray(np.expm1(adata.X).sum(axis=1))))
     training = (adata.obs["split"] == "train").to_numpy()
+    total = float(np.median(np.asarray(np.expm1(adata.X[training]).sum(axis=1))))
     shares, failed = arrays_of(latents), failures_of(latents)
     tables, missing = [], []
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
-        if seed in failed:
-            missing.append(absent_table("generation", wildcards.dataset, [("all", failed[seed])], wildcards.model, seed))
+        if reason := params.incomparable or failed.get(seed):
+            missing.append(absent_table("generation", wildcards.dataset, [("all", reason)], wildcards.model, seed))
             continue
         trained, record = load_trained(weights, path, device), read_record(path)
         tags = None

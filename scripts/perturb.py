@@ -14,6 +14,8 @@ from sclatent.tables import as_kind, concat_tables, read_table, write_table
 from sclatent.training import or_reason
 from sclatent.weights import load_trained
 
+SEED = 0  # of what is drawn in scoring, the same for all models and seeds, floors and ceilings
+
 
 def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
@@ -29,8 +31,8 @@ def main(snakemake):
             continue
         trained = load_trained(weights, path, device)
         make_deterministic(seed, params.threads)
-        predict = partial(predictions_of_model, trained, record, params.condition, cells)
-        found, reason = or_reason(lambda predict=predict, seed=seed: score_targets(cells, markers, predict, seed))
+        predict = partial(predictions_of_model, trained, record["conditions"], params.condition, cells)
+        found, reason = or_reason(lambda predict=predict: score_targets(cells, markers, predict, SEED))
         scores, absent = found or (None, [("all", reason)])
         missing.append(absent_table("perturbation", params.dataset, absent, model, seed))
         if scores is not None:

@@ -9,7 +9,8 @@ from sclatent.checkpoints import Checkpoint
 from sclatent.contracts import TABLES
 from sclatent.determinism import keep_freed_memory, make_deterministic
 from sclatent.devices import choose_device
-from sclatent.runs import align, explains_counts, read_training_data, train_run, without_held_out
+from sclatent.models.hyperparameters import explains_counts
+from sclatent.runs import align, read_training_data, train_run, without_held_out
 from sclatent.tables import write_table
 from sclatent.training import or_reason
 from sclatent.values import read_genes

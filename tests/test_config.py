@@ -115,7 +115,11 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
         ("datasets.blobs.balance", {"by": "condition", "n": 9}, ["studies.treatment", "'blobs' is scaled or balanced"]),
         ("datasets.blobs.holdout", {"cells": {"cell_type": ["class_1"]}}, ["'blobs' holds out cells by label", "in turn"]),
         ("datasets.blobs.holdout", {"treated": ["class_1"]}, ["'blobs' holds out cells by label", "perturbation.cell_types"]),
-        ("studies.treatment.perturbation", {"cell_types": ["T 1", "T-1"]}, ["perturbation.cell_types", "no letter or figure"]),
+        (
+            "studies.treatment.perturbation",
+            {"cell_types": ["T 1", "T-1"]},
+            ["perturbation.cell_types", "differ by no letter", "rename"],
+        ),
         ("studies.treatment.perturbation", {"in_sample": False}, ["perturbation.cell_types is empty and in_sample false"]),
     ],
 )

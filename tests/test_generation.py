@@ -172,7 +172,8 @@ def test_cells_drawn_like_the_real_ones_score_near_the_ceiling(real):
     drawn = drawn_of((draw_real(t, 120, c, seed=1), t, c) for t in TYPES for c in ("ctrl", "stim"))
     table, missing = scored(drawn, real)
     assert missing == {}
-    assert len(table) == 6 * 4
+    assert len(table) == 6 * 4 + 1
+    assert table["value"]["all", "all", "types_drawn"] == 1
     for cell_type, condition in zip(drawn.cell_type, drawn.condition, strict=True):
         found = table.loc[cell_type, condition]
         assert found.loc["two_sample_auc", "value"] == pytest.approx(0.5, abs=0.12)
@@ -200,7 +201,7 @@ def test_treated_cells_are_told_from_control_cells_though_their_type_is_right(re
 def test_the_floor_is_below_the_ceiling(real):
     table, _ = scored(drawn_of((draw_real(t, 60, seed=1), t, "ctrl") for t in TYPES), real)
     worse = {"e_distance": 1, "mmd": 1, "two_sample_auc": 1, "right_label": -1}
-    for (_, _, metric), row in table.iterrows():
+    for (_, _, metric), row in table.drop(index="all").iterrows():
         assert worse[metric] * row["floor"] > worse[metric] * row["ceiling"], metric
     assert (table.xs("right_label", level="metric")["floor"] < 0.7).all()
 
@@ -238,7 +239,8 @@ def test_groups_of_too_few_cells_are_absent_with_the_reason():
         "b, ctrl": "60 cells are drawn and 9 are real, too few",
         "c, ctrl: two_sample_auc": "5 cells are fewer than the 9 components",
     }
-    assert set(table.index.get_level_values("cell_type")) == {"c"}
+    assert set(table.index.get_level_values("cell_type")) == {"c", "all"}
+    assert table["value"]["all", "all", "types_drawn"] == 1  # asked for, if too few to compare
     _, missing = scored(drawn_of([(draw_real("a", 60), "a", "drug")]), real)
     assert missing == {"a, drug": "60 cells are drawn and 0 are real, too few"}
 
@@ -268,7 +270,7 @@ def test_right_label_of_real_cells_is_that_of_a_classifier_that_has_not_seen_the
 def test_there_is_no_right_label_where_there_is_one_type_to_learn(sizes, recwarn):
     table, missing = scored(drawn_of([(draw_real("a", 60, seed=1), "a", "ctrl")]), real_of(sizes))
     assert missing == {"a, ctrl: right_label": "there are fewer than 5 real cells of the type, or of any other, to learn from"}
-    assert set(table.index.get_level_values("metric")) == {"e_distance", "mmd", "two_sample_auc"}
+    assert set(table.index.get_level_values("metric")) == {"e_distance", "mmd", "two_sample_auc", "types_drawn"}
     assert not recwarn
 
 
@@ -340,7 +342,7 @@ def test_the_job_scores_every_seed_and_says_which_failed(real, tmp_path):
                 code=[],
             ),
             output=Names(scores=tmp_path / "s.tsv", absent=tmp_path / "a.tsv"),
-            params=Names(seeds=seeds, condition=None, threads=1),
+            params=Names(seeds=seeds, condition=None, incomparable="", threads=1),
             wildcards=Names(dataset="toy", model="gmvae"),
             config={"device": "cpu"},
             resources={},
@@ -351,4 +353,5 @@ def test_the_job_scores_every_seed_and_says_which_failed(real, tmp_path):
         scores, absent = read_table(tmp_path / "s.tsv", "generation"), read_table(tmp_path / "a.tsv", "absent")
         assert scores["seed"].unique().tolist() == seeds[:-1]
         assert absent[["seed", "what", "reason"]].to_numpy().tolist() == [[1, "all", "the loss is nan"]]
-    assert asked == [(TYPES, pytest.approx(np.median(np.expm1(real.x.toarray()).sum(axis=1)), rel=1e-5))]
+    totals = np.expm1(real.x.toarray()).sum(axis=1)[~held_out]
+    assert asked == [(TYPES, pytest.approx(np.median(totals), rel=1e-5))]

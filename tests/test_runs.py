@@ -16,8 +16,9 @@ from sclatent.errors import LeakError, TrainingError, UserError
 from sclatent.inputs import Input
 from sclatent.latents import encode
 from sclatent.models import hyperparameters_class
+from sclatent.models.hyperparameters import explains_counts
 from sclatent.principal import principal_axes
-from sclatent.runs import _take, align, explains_counts, read_conditions, read_training_data, train_run, without_held_out
+from sclatent.runs import _take, align, read_conditions, read_training_data, train_run, without_held_out
 from sclatent.values import Values, read_genes, read_values
 from sclatent.weights import load_trained, save_run
 

@@ -513,7 +513,7 @@ def test_what_a_latent_cannot_say_has_its_reason(cells):
     one_type = cells[["cell_type"]].assign(cell_type=pd.Categorical(["a"] * 40))
     table, missing = score_latents(latents_of(one_type, mean_seed_7=points), one_type)
     assert table.empty
-    assert [what for what, _ in missing] == ["condition mixing", "batch mixing", "all clusters, silhouette"]
+    assert [what for what, _ in missing] == ["condition mixing", "batch mixing", "clusters", "silhouette of mean, seed 7"]
 
 
 def test_what_is_absent_is_a_table_of_its_kind(tmp_path):

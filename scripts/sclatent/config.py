@@ -4,6 +4,7 @@ Sections are named things that refer to each other by name: data sets, models, s
 workflow read from its files into a `Config`, or raises UserError with one line for the first mistake.
 """
 
+import itertools
 import re
 from types import UnionType
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from sclatent.datasets import Dataset, File, differing_units, labels_of, without_treated
 from sclatent.errors import UserError, nearest
 from sclatent.models import hyperparameters_class
+from sclatent.models.hyperparameters import explains_counts
 from sclatent.schema import Name, Section
 
 WIDE = 50  # components of the PCA that stands beside all models
@@ -110,11 +112,11 @@ class Embedding(Section):
 
 
 class Clustering(Section):
-    """k-means and Louvain on the latents."""
+    """k-means, Louvain and Leiden on the latents."""
 
     n_init: int = Field(100, ge=1, description="starts of k-means, of which the best is kept")
-    n_neighbors: int = Field(15, ge=2, description="neighbours in the graph that Louvain partitions")
-    resolution: float = Field(1.0, gt=0, description="resolution of Louvain")
+    n_neighbors: int = Field(15, ge=2, description="neighbours in the graph that Louvain and Leiden partition")
+    resolution: float = Field(1.0, gt=0, description="resolution of Louvain and Leiden")
 
 
 class Perturbation(Section):
@@ -190,18 +192,28 @@ def load(raw: dict) -> Config:
             _check_reference(f"studies.{name}.models", model, config.models)
             for dataset in study.datasets:
                 _check_labels(name, dataset, model, config)
+    held_out_datasets(config)
     return config
 
 
 def held_out_datasets(config: Config) -> dict[str, Dataset]:
-    """Return, by name, the data sets that studies of perturbations need beside those of the table: one a cell type held out."""
-    return dict(
-        without_treated(dataset, config.datasets[dataset], cell_type)
-        for study in config.studies.values()
-        if "perturbation" in study.evaluations
-        for dataset in study.datasets
-        for cell_type in study.perturbation.cell_types
-    )
+    """Return, by name, the data sets that studies of perturbations need beside those of the table: one a cell type held out.
+
+    Raises UserError where two cell types would have one name.
+    """
+    found: dict[str, Dataset] = {}
+    for study in config.studies.values():
+        if "perturbation" not in study.evaluations:
+            continue
+        for dataset, cell_type in itertools.product(study.datasets, study.perturbation.cell_types):
+            name, settings = without_treated(dataset, config.datasets[dataset], cell_type)
+            if found.setdefault(name, settings).holdout != settings.holdout:
+                other = found[name].holdout.treated[0]
+                raise UserError(
+                    f"configuration: perturbation.cell_types of '{dataset}': '{other}' and '{cell_type}' differ by no letter "
+                    "or figure, which names of files need; rename one in the data"
+                )
+    return found
 
 
 def floors(config: Config, study: str) -> tuple[dict[str, str], dict[str, Model]]:
@@ -257,9 +269,9 @@ def _check_perturbation(name: str, study: Study, config: Config) -> None:
                 f"{where} cell types of data set '{dataset}' are derived after cells are held out; "
                 "leave perturbation.cell_types out"
             )
-        held_out = [without_treated(dataset, settings, cell_type)[0] for cell_type in study.perturbation.cell_types]
-        if len(set(held_out)) < len(held_out):
-            raise UserError(f"configuration: studies.{name}.perturbation.cell_types has names that differ by no letter or figure")
+        for model in study.models:
+            if explains_counts(config.models[model].hyperparameters) and settings.normalization != "log":
+                raise UserError(f"{where} model '{model}' predicts counts, and '{dataset}' has no logarithms of them")
     if not study.perturbation.cell_types and not study.perturbation.in_sample:
         raise UserError(
             f"{where} perturbation.cell_types is empty and in_sample false; give cell types, or let in_sample be true"

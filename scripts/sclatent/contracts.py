@@ -110,17 +110,21 @@ TREATED = {
     "split": Column("text", "held_out: no treated cell of the type was trained on; in_sample: models have seen such cells"),
     "condition": Column("text", "condition that is predicted"),
     "cell_type": Column("text", "cell type that is predicted; mean of types in summaries"),
-    "method": Column("text", "predictor, of sclatent.responses or sclatent.model_responses; half_split: half of the real cells"),
+    "method": Column(
+        "text",
+        "predictor, of sclatent.responses or model_responses; half_split: half of the real cells; every seed failed",
+    ),
 }
 GENERATED = {
     "condition": Column("text", "condition of the cells; all where the model sees none, and of the mean in summaries"),
     "cell_type": Column("text", "cell type that the component stands for; all where there are no components; mean of groups"),
 }
-GENES = Column("text", "genes that are compared: all, or the first of the real response: top_100, top_20, top_10")
+GENES = Column("text", "genes that are compared: all, or those that rise most in real cells: top_100, top_20, top_10")
 FLOOR = {
-    "clustering": "the same for PCA of the same width and input; missing for floors and t-SNE",
+    "clustering": "the same for PCA of the same width and input; missing for floors, t-SNE and components",
     "perturbation": "the same for the control cells, unchanged",
-    "generation": "the same for cells of which each gene is drawn by itself, from real cells of any type and condition",
+    "generation": "the same for cells of which each gene is drawn by itself, from real cells of any type and condition; "
+    "missing where it holds every gene's mean and the metric sees little else",
 }
 CEILING = {
     "clustering": "the same for the labels themselves; missing where they are no clusters",
@@ -197,7 +201,9 @@ TABLES: dict[str, dict[str, Column]] = {
         "metric": METRIC,
         "subset": Column("text", "all, or the cell type whose recall it is"),
         "value": Column("real", "value of the metric"),
-        "chance": Column("real", "the same for shuffled labels, mean of 5; missing where labels take no part", optional=True),
+        "chance": Column(
+            "real", "the same for shuffled labels, mean of 5; missing where labels have no part, or choose", optional=True
+        ),
         **_bounds("clustering"),
     },
     "markers": {

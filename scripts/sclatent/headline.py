@@ -17,7 +17,7 @@ PERTURBATION = {
     ("r2_mean", "all"): "r2_score",
     ("e_distance", "all"): "E-distance",
 }
-GENERATION = {"two_sample_auc": "two-sample AUC", "e_distance": "E-distance", "right_label": "right label"}
+GENERATION = {"two_sample_auc": "two-sample AUC", "mmd": "MMD", "right_label": "right label", "types_drawn": "types drawn"}
 
 
 def clustering_headline(summary: pd.DataFrame, datasets: Mapping[str, str], models: Mapping[str, str]) -> pd.DataFrame:

@@ -21,14 +21,18 @@ def score_latents(latents: ad.AnnData, obs: pd.DataFrame) -> tuple[pd.DataFrame,
     "scores" that a latent has; beside them what does not apply, with its reason.
     """
     labels = obs["cell_type"].to_numpy()
-    one_label = len(set(labels)) == 1
     groups = {group: obs[group].to_numpy() for group in GROUPS if group in obs}
     rows, missing = [], [(f"{group} mixing", f"cells have no {group}") for group in GROUPS if group not in obs]
-    missing += [("all clusters, silhouette", "all cells have one label, with which nothing can disagree")] * one_label
+    if len(set(labels)) == 1:
+        missing.append(("clusters", "all cells have one label, with which nothing can disagree"))
     for (latent, seed), points in arrays_of(latents).items():
         if latent not in LATENTS or points.shape[1] == 0:
             continue
-        values = {} if one_label else {"silhouette": silhouette(points, labels)}
+        values = {}
+        try:
+            values["silhouette"] = silhouette(points, labels)
+        except ValueError as error:
+            missing.append((f"silhouette of {latent}, seed {seed}", str(error)))
         for group, levels in groups.items():
             found, absent = mixing(points, levels, labels)
             values |= {f"{group}_{metric}": value for metric, value in found.items()}

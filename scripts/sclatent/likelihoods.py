@@ -293,4 +293,3 @@ LIKELIHOODS: dict[str, type[Head]] = {
     "zinb": ZeroInflatedNegativeBinomial,
     "poisson": Poisson,
 }
-COUNTS = frozenset(name for name, head in LIKELIHOODS.items() if issubclass(head, Poisson))

@@ -149,6 +149,8 @@ def score_table(clusters: pd.DataFrame, labels: pd.Series, split: pd.Series) -> 
             if len(present) < 2:
                 continue
             table = score_counts(contingency_matrix(part["label"], part["cluster"]), names[present])
+            if method.endswith("_oracle"):  # shuffled labels would have chosen another resolution
+                table["chance"] = np.nan
             for place, (column, value) in enumerate({"seed": seed, "split": name, "latent": latent, "method": method}.items()):
                 table.insert(place, column, value)
             tables.append(table)

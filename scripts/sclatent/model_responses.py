@@ -1,6 +1,6 @@
 """How cells would respond to a treatment, by a trained model: by arithmetic in its latent, or by flipping its condition."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -11,27 +11,23 @@ from sclatent.perturbation import Prediction, Target, Treated
 from sclatent.responses import WEIGHTS
 from sclatent.trained import Trained
 
-FLIPS = {"cvae": [""], "cgmvae": ["w", "z", "z_shift", "sample"]}  # ways to flip a condition, by family
-
 
 def predictions_of_model(
-    trained: Trained, record: Mapping, condition: str | None, cells: Treated, target: Target
+    trained: Trained, conditions: list[str], condition: str | None, cells: Treated, target: Target
 ) -> Iterator[tuple[Prediction, Target]]:
     """Yield the predictions that a model can make, each with what it is compared with.
 
-    record: of its run. condition: which label it is told; None for none. Raises TrainingError where it can make none.
+    condition: which label it is told, None for none; conditions: the levels of it. Raises TrainingError where it can make none.
     """
     if condition is None:
         if not cells.held_out:
             raise TrainingError("the model sees no condition, and in sample shifts of other types are no prediction")
         found = latent_arithmetic(trained, cells, target)
     elif condition == "condition":
-        found = condition_flips(trained, record["family"], record["conditions"], cells, target)
+        found = condition_flips(trained, conditions, cells, target)
     else:
         raise TrainingError(f"the model is told the {condition} of cells, and not the condition")
     for prediction in found:
-        if not (np.isfinite(prediction.expected).all() and np.isfinite(prediction.drawn).all()):
-            raise TrainingError(f"the prediction by {prediction.method} is not finite")
         yield prediction, target
 
 
@@ -66,12 +62,14 @@ def latent_arithmetic(trained: Trained, cells: Treated, target: Target) -> Itera
 
 
 @torch.no_grad()
-def condition_flips(trained: Trained, family: str, conditions: list[str], cells: Treated, target: Target) -> Iterator[Prediction]:
+def condition_flips(trained: Trained, conditions: list[str], cells: Treated, target: Target) -> Iterator[Prediction]:
     """Yield predictions of a model that sees the condition: control cells flipped to another, each way that its family knows."""
+    if not trained.model.flip_paths:
+        raise TrainingError("its family flips no condition")
     control = cells.dense(target.control)
     seen = trained.input(torch.from_numpy(control).to(trained.model.device))
     before, after = (_one_hot(conditions, name, len(control)).to(seen) for name in (cells.control, target.condition))
-    for path in FLIPS[family]:
+    for path in trained.model.flip_paths:
         options = {"path": path} if path else {}
         expected, drawn = (
             _values(trained, trained.model.flip(seen, before, after, sample=sample, **options), control)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sclatent.errors import UserError
 from sclatent.matrices import read_matrix
 from sclatent.responses import Responses
 
@@ -74,8 +73,13 @@ class Treated:
                 fewest = min(len(control), len(treated))
                 if fewest < FEWEST:
                     yield None, f"{cell_type} has {fewest} cells in {self.control} or {condition}, too few to compare"
+                    continue
+                target = Target(condition, cell_type, control, treated)
+                if self.held_out and not self.known_types(target):
+                    why = f"no type but {cell_type} has {FEWEST} training cells in both {self.control} and {condition}"
+                    yield None, why
                 else:
-                    yield Target(condition, cell_type, control, treated), ""
+                    yield target, ""
 
     def known_types(self, target: Target) -> list[str]:
         """Return the types other than the target's whose response was seen in training."""
@@ -87,13 +91,8 @@ class Treated:
         ]
 
     def known_responses(self, target: Target) -> Responses:
-        """Return the mean profiles of the known types. Raises UserError where there are none."""
+        """Return the mean profiles of the known types."""
         types = self.known_types(target)
-        if not types:
-            raise UserError(
-                f"no type but {target.cell_type} has {FEWEST} training cells in both {self.control} and {target.condition}, "
-                "to predict by; leave it out of perturbation.cell_types"
-            )
         means = [
             [np.asarray(self.x[self.rows(cell_type, c, "train")].mean(axis=0)).ravel() for cell_type in types]
             for c in (self.control, target.condition)

@@ -87,7 +87,13 @@ def _score(
     rows, missing = [], [(f"{what}: top_{n}", f"there are {len(ranking)} genes") for n in TOP if len(ranking) < n]
     names = ("held_out" if cells.held_out else "in_sample", target.condition, target.cell_type)
     for prediction, compared in predictions:
+        if not (np.isfinite(prediction.expected).all() and np.isfinite(prediction.drawn).all()):
+            missing.append((f"{prediction.method}, {what}", "the prediction is not finite"))
+            continue
         treated = cells.dense(compared.treated)
+        if compared is not target:  # other real cells, which alone may say which genes respond in them
+            ranking = rank_genes(treated, control).order[:N_MARKERS]
+            subsets |= {f"top_{n}": ranking[:n] for n in TOP if len(ranking) >= n}
         parts = [
             measure(prediction.expected, control, treated, subsets, seed=seed),
             measure_cells(prediction.drawn, treated, space, seed),

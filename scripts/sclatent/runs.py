@@ -16,7 +16,6 @@ from sclatent.cells import Cells, sparse_pays
 from sclatent.checkpoints import Checkpoint
 from sclatent.errors import UserError
 from sclatent.inputs import Input
-from sclatent.likelihoods import COUNTS
 from sclatent.tables import read_table
 from sclatent.trained import Trained
 from sclatent.training import train
@@ -39,11 +38,6 @@ class TrainingData:
     label: Tensor | None = None
     classes: tuple[str, ...] = ()
     genes: Tensor | None = None
-
-
-def explains_counts(hyperparameters: Mapping) -> bool:
-    """Return whether models with these hyper-parameters explain counts in place of the values they are given."""
-    return hyperparameters.get("likelihood") in COUNTS
 
 
 def read_training_data(

@@ -26,6 +26,7 @@ IDEAL = {
     "variance_ratio": 1,
     "two_sample_auc": 0.5,
 }
+INNER = {"slope_mean", "intercept_mean", "variance_ratio", "two_sample_auc"}  # ideals on both sides of which values are worse
 # Neither more nor less is better: what is wanted depends on the question.
 NOT_RANKED = {
     "n_clusters",
@@ -49,7 +50,7 @@ def summarize(scores: pd.DataFrame, runs: pd.DataFrame, resources: pd.DataFrame,
     if scores.empty:  # the study does not make this evaluation
         return as_kind(scores, kind)
     keys = ["dataset", "model", *keys_of(kind)]
-    scores = scores.assign(difference=scores["value"] - scores["floor"])
+    scores = scores.assign(difference=(scores["value"] - scores["floor"]).where(~scores["metric"].isin(INNER)))
     scores["trained_on"] = scores.get("trained_on", scores["dataset"])
     groups = scores.groupby(keys, sort=False, dropna=False)
     table = groups["value"].agg(mean="mean", sd="std", n="count")
@@ -79,9 +80,9 @@ def _with_runs(table: pd.DataFrame, keys: list[str], runs: pd.DataFrame, resourc
         lost = pd.concat([lost, _lost_means(table, lost, measured)]).assign(method="every seed failed").drop_duplicates(keys)
     table = pd.concat([table, lost.assign(n=0)], ignore_index=True) if len(lost) else table
     table = table.merge(of_run, on=["trained_on", "model"], how="left")
-    if "cell_type" in table:  # the mean of types needs a seed's runs with each type held out
-        over_types = (table["cell_type"] == OVER_TYPES) & table["n_seeds"].notna()
-        table.loc[over_types, "failed_share"] = 1 - table["n"] / table["n_seeds"]
+    if "cell_type" in table:  # a mean of types needs a seed's runs with each type held out, one of groups a draw
+        means = table["cell_type"].isin([OVER_TYPES, OVER_GROUPS]) & table["n_seeds"].notna()
+        table.loc[means, "failed_share"] = 1 - table["n"] / table["n_seeds"]
     return table.fillna({"failed_share": 0.0, "n_seeds": table["n"]})
 
 
@@ -100,6 +101,8 @@ def _ranked(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     distance = (table["mean"] - table["metric"].map(IDEAL)).abs()
     distance = distance.where(table["metric"].isin(list(IDEAL)), -table["mean"])
     takes_part = ~table["metric"].isin(NOT_RANKED)
+    if "cell_type" in table:  # models draw different groups of cells
+        takes_part &= table["cell_type"] != OVER_GROUPS
     if "method" in table:
         takes_part &= table["method"] != CEILING
     columns = [table[key] for key in compared]

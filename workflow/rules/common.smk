@@ -19,6 +19,7 @@ from sclatent.datasets import without_treated
 from sclatent.directories import data_directories, own_files
 from sclatent.errors import UserError
 from sclatent.models import family_file, hyperparameters_class
+from sclatent.models.hyperparameters import explains_counts
 from sclatent.preflight import check_own_files, check_unlocked, check_writable, runs_jobs
 
 try:
@@ -168,6 +169,16 @@ def over_generation(*patterns):
         return expand(list(patterns), study=wildcards.study, dataset=study.datasets, model=models, seed=study.seeds)
 
     return paths
+
+
+def incomparable(wildcards):
+    """Why cells that a model draws are in other units than the real cells of a data set; empty where they are not."""
+    dataset, hyperparameters = DATASETS[wildcards.dataset], MODELS[wildcards.model].hyperparameters
+    if dataset.scale is not None or (dataset.balance is not None and dataset.balance.standardize):
+        return "the data set is scaled, and drawn cells with it; scale by the model's input instead"
+    if explains_counts(hyperparameters) and dataset.normalization != "log":
+        return "the model draws counts, but the values of the data set are no logarithms of counts"
+    return ""
 
 
 def models_and_floors(study):

@@ -1,7 +1,8 @@
 # Needs:    results/data/{dataset}/preprocessed.h5ad, the trained runs of a model on it, and their latents
 # Makes:    results/studies/{study}/{dataset}/{model}/: generation.tsv, of the kind "generation": how like real cells those are that
 #           the model draws; generation_absent.tsv, what does not apply and why.
-# Promises: as many cells are drawn for each component and condition; labels only name the components, by their training cells.
+# Promises: drawn and real cells are in the same units, or generation_absent.tsv says why not. As many cells are drawn for each
+#           component and condition; labels only name the components, by their training cells.
 
 
 rule generate:
@@ -28,6 +29,7 @@ rule generate:
     params:
         seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
         condition=lambda wildcards: told_to_model(wildcards)["condition"],
+        incomparable=incomparable,
         threads=CONFIG.threads,
     message:
         "Drawing cells of {wildcards.dataset} from {wildcards.model}"

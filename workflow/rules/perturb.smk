@@ -1,6 +1,6 @@
 # Needs:    results/data/{dataset}/preprocessed.h5ad of a data set with a control, and the trained runs of a model on it; of a data set
 #           whose treated cells of a type are held out, where those are to be predicted.
-# Makes:    results/data/{dataset}/: markers.tsv, the genes that respond most; baselines.tsv, of the kind "perturbation", how well
+# Makes:    results/data/{dataset}/: markers.tsv, the genes that rise most; baselines.tsv, of the kind "perturbation", how well
 #           predictors without a model do, with floor and ceiling. results/studies/{study}/{dataset}/{model}/perturbation.tsv, of the
 #           same kind, one for all seeds of a model. Beside each a table of the kind "absent".
 # Promises: predictors see control cells of the type, and training cells; treated cells held out are only compared with. Genes are

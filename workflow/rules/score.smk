@@ -22,7 +22,7 @@ rule score:
     threads: 1
     resources:
         mem_mb=1000,
-        runtime=10,
+        runtime=60,
     params:
         models=lambda wildcards: models_and_floors(wildcards.study),
         floors=lambda wildcards: FLOORS[wildcards.study],

@@ -57,6 +57,7 @@ class LatentModel(nn.Module):
 
     closed_form = False  # True where `fit` finds the optimum at once and there is nothing to train
     settled = 0.0  # share of the training after which the loss is weighted as at its end; early stopping waits for it
+    flip_paths: tuple[str, ...] = ()  # ways in which `flip` can be told to go; one empty text where there is one way
     stochastic = False  # True where the posterior is a distribution, so that a sample differs from the mean
 
     def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: BaseHyperparameters):

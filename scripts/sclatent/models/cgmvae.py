@@ -1,6 +1,6 @@
 """The conditional Gaussian mixture VAE, which predicts what a cell would be in another condition."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 from pydantic import Field
@@ -32,6 +32,8 @@ class Model(gmvae.Model):
     With concatenation C2 c stands also beside w for the components, and beside z for a classifier of z. With a learned prior
     p(w|c) = N(mean(c), exp(log_var(c))), bounded as q(w|x, c) is, in the place of N(0, I). Source: Kolb 2022.
     """
+
+    flip_paths = get_args(FlipPath)
 
     def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
         hp = hyperparameters

@@ -31,6 +31,8 @@ class Model(vae.Model):
     loss = E_q -log p(x|.) + beta KL(q(z|x, c) || prior). Source: the GMVAE thesis; Sohn, Lee and Yan 2015.
     """
 
+    flip_paths = ("",)
+
     def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
         variant = hyperparameters.variant
         n_decoded = 0 if variant == "learned_prior" else n_conditions

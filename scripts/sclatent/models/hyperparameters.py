@@ -1,12 +1,19 @@
 """What the hyper-parameters of the families have in common; free of torch, since it is read while a workflow is planned."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Widths = list[Annotated[int, Field(ge=1)]]
 Likelihood = Literal["mse", "gauss1", "gauss_gene", "sigma_shared", "sigma_opt", "bernoulli", "nb", "zinb", "poisson"]
+COUNTS = {"nb", "zinb", "poisson"}  # likelihoods of counts, in place of the values that a model is given
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def explains_counts(hyperparameters: Mapping) -> bool:
+    """Return whether models with these hyper-parameters explain counts in place of the values they are given."""
+    return hyperparameters.get("likelihood") in COUNTS
 
 
 class BaseHyperparameters(BaseModel):

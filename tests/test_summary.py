@@ -140,7 +140,7 @@ def test_predictors_are_ranked_with_those_without_a_model_but_not_with_half_of_t
         [
             predicted("A", "no_change", [0.5]),
             predicted("A", "mean_shift", [0.8]),
-            predicted("A", "half_split", [0.99]),
+            predicted("A", "real_cells", [0.99]),
             predicted("A", "flip_z", [0.9, 0.8], "m"),
             predicted("A", "flip_w", [0.4, 0.2], "m"),
         ]
@@ -148,7 +148,7 @@ def test_predictors_are_ranked_with_those_without_a_model_but_not_with_half_of_t
     table = summarize(scores, runs_of("d.without_A", m="tt"), NO_RESOURCES, "perturbation_summary").set_index("method")
     ranks = table["rank"].dropna().to_dict()
     assert ranks == {"flip_z": 1, "mean_shift": 2, "no_change": 3, "flip_w": 4}
-    assert table["n"].to_dict() == {"no_change": 1, "mean_shift": 1, "half_split": 1, "flip_z": 2, "flip_w": 2}
+    assert table["n"].to_dict() == {"no_change": 1, "mean_shift": 1, "real_cells": 1, "flip_z": 2, "flip_w": 2}
     assert (table["failed_share"] == 0).all()
     assert table["model"].isna().sum() == 3
 
@@ -183,7 +183,7 @@ def types_with_failures(of_a, of_b):
     return summarize(mean_of_types(pd.concat(tables)), runs, NO_RESOURCES, "perturbation_summary")
 
 
-BASELINES = {"no_change": 0.6, "half_split": 0.95}
+BASELINES = {"no_change": 0.6, "real_cells": 0.95}
 OF_MODEL = ["cell_type", "method", "n", "failed_share"]
 
 
@@ -337,7 +337,7 @@ def test_the_headline_of_predictions_shows_the_best_first_and_marks_floor_and_ce
     runs = pd.concat([runs_of(f"d.without_{cell_type}", m="tf", lost="ff") for cell_type in "AB"])
     summary = summarize(mean_of_types(pd.concat(tables).assign(**bounds)), runs, NO_RESOURCES, "perturbation_summary")
     table = perturbation_headline(summary, {"d": "Data"}, {"m": "M", "lost": "Lost"})
-    assert list(table["predictor"]) == ["half_split (ceiling)", "M: flip", "no_change (floor)", "Lost: every seed failed"]
+    assert list(table["predictor"]) == ["real_cells (ceiling)", "M: flip", "no_change (floor)", "Lost: every seed failed"]
     assert list(table["R² of means"]) == ["0.950", "0.800", "0.600", "–"]
     assert list(table["E-distance"]) == ["–", "4.000", "–", "–"]
     assert set(table["R², top 100"]) == {"–"}

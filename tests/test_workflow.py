@@ -340,7 +340,7 @@ def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     held_out, in_sample = (scores[scores["split"] == split] for split in ("held_out", "in_sample"))
     assert set(held_out["cell_type"]) == {"class_0", "class_3"}
     assert set(in_sample["cell_type"]) == {f"class_{i}" for i in range(5)}
-    assert set(in_sample["method"]) == {"no_change", "half_split", "flip"}
+    assert set(in_sample["method"]) == {"no_change", "real_cells", "flip"}
     assert {"scgen", "latent_mean_shift", "similarity_shift", "flip"} <= set(held_out["method"])
     shifts = held_out[(held_out["method"] == "mean_shift") & (held_out["metric"] == "mse_mean")]
     assert (shifts["value"] < shifts["floor"]).all()

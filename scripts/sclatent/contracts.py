@@ -112,7 +112,7 @@ TREATED = {
     "cell_type": Column("text", "cell type that is predicted; mean of types in summaries"),
     "method": Column(
         "text",
-        "predictor, of sclatent.responses or model_responses; half_split: half of the real cells; every seed failed",
+        "predictor, of sclatent.responses or model_responses; real_cells: real treated cells; every seed failed",
     ),
 }
 GENERATED = {
@@ -128,7 +128,7 @@ FLOOR = {
 }
 CEILING = {
     "clustering": "the same for the labels themselves; missing where they are no clusters",
-    "perturbation": "the same for a random half of the real treated cells",
+    "perturbation": "the same for other real treated cells of the type: those trained on, or a random half",
     "generation": "the same for a random half of the real cells",
 }
 

@@ -7,13 +7,13 @@ import pandas as pd
 
 from sclatent.contracts import TABLES
 from sclatent.distances import principal_space
-from sclatent.perturbation import Prediction, Target, Treated
+from sclatent.perturbation import FEWEST, Prediction, Target, Treated
 from sclatent.response_metrics import marker_overlap, measure, measure_cells, rank_genes
 from sclatent.responses import predict
 
 N_MARKERS = 100  # genes that are ranked by their real response
 TOP = (100, 20)  # genes, at the head of that ranking, on which means are compared beside all
-FLOOR, CEILING = "no_change", "half_split"
+FLOOR, CEILING = "no_change", "real_cells"
 COMPARED = ["split", "condition", "cell_type", "metric", "subset"]
 
 
@@ -41,12 +41,16 @@ def predictions_without_model(cells: Treated, target: Target, seed: int) -> Iter
     """Yield the predictions that need no model, and what each is compared with: the floor, the ceiling, and where it is not in
     sample shifts by the responses of other types, which in sample would be no prediction.
 
-    The ceiling, half_split, is a random half of the real treated cells, compared with the other half.
+    The ceiling, real_cells, are real treated cells of the type: those that models were trained on, where those asked for are
+    others; else a random half of them, compared with the other half.
     """
     control = cells.dense(target.control)
-    shuffled = np.random.default_rng(seed).permutation(target.treated)
-    half, other = np.array_split(shuffled, 2)
-    yield Prediction(CEILING, *[cells.dense(np.sort(half))] * 2), target._replace(treated=np.sort(other))
+    trained_on = np.setdiff1d(cells.rows(target.cell_type, target.condition, "train"), target.treated)
+    if len(trained_on) >= FEWEST:
+        yield Prediction(CEILING, *[cells.dense(trained_on)] * 2), target
+    else:
+        half, other = map(np.sort, np.array_split(np.random.default_rng(seed).permutation(target.treated), 2))
+        yield Prediction(CEILING, *[cells.dense(half)] * 2), target._replace(treated=other)
     if not cells.held_out:
         yield Prediction(FLOOR, control, control), target
         return
@@ -82,7 +86,6 @@ def _score(
     """Score the predictions of a target; distances are those in leading principal components of the real cells of the type."""
     control = cells.dense(target.control)
     space = principal_space(np.concatenate([control, cells.dense(target.treated)]), seed=seed)
-    subsets = {"all": np.arange(control.shape[1]), **{f"top_{n}": ranking[:n] for n in TOP if len(ranking) >= n}}
     what = f"{target.cell_type}, {target.condition}"
     rows, missing = [], [(f"{what}: top_{n}", f"there are {len(ranking)} genes") for n in TOP if len(ranking) < n]
     names = ("held_out" if cells.held_out else "in_sample", target.condition, target.cell_type)
@@ -91,13 +94,13 @@ def _score(
             missing.append((f"{prediction.method}, {what}", "the prediction is not finite"))
             continue
         treated = cells.dense(compared.treated)
-        if compared is not target:  # other real cells, which alone may say which genes respond in them
-            ranking = rank_genes(treated, control).order[:N_MARKERS]
-            subsets |= {f"top_{n}": ranking[:n] for n in TOP if len(ranking) >= n}
+        # Which genes respond is said by those real cells alone that a prediction is compared with.
+        ranked = ranking if compared is target else rank_genes(treated, control).order[:N_MARKERS]
+        subsets = {"all": np.arange(control.shape[1]), **{f"top_{n}": ranked[:n] for n in TOP if len(ranked) >= n}}
         parts = [
             measure(prediction.expected, control, treated, subsets, seed=seed),
             measure_cells(prediction.drawn, treated, space, seed),
-            marker_overlap(prediction.drawn, control, ranking),
+            marker_overlap(prediction.drawn, control, ranked),
         ]
         for measured, absent in parts:
             rows += [(*names, prediction.method, *row) for row in measured]

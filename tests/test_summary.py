@@ -357,7 +357,7 @@ def test_the_headline_of_drawn_cells_shows_floor_and_ceiling_of_each_metric():
     assert list(table["right label floor"]) == ["0.200"] * 2
     assert list(table["two-sample AUC"]) == ["0.600 ± 0.000", "–"]
     assert list(table["two-sample AUC ceiling"]) == ["0.500", "–"]
-    assert list(table["two-sample AUC floor"]) == ["–", "–"]
+    assert not {"two-sample AUC floor", "MMD", "types drawn"} & set(table.columns)  # no model has any
     assert list(table["failed"]) == ["0 of 2", "1 of 2"]
 
 

@@ -131,7 +131,7 @@ def score_heatmap(summary: pd.DataFrame, datasets: dict[str, str], models: dict[
     """
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
-            len(datasets), len(METHODS), figsize=(11, 2.5 * len(datasets) + 0.6), layout="constrained", squeeze=False
+            len(datasets), len(METHODS), figsize=(14, 2.5 * len(datasets) + 0.6), layout="constrained", squeeze=False
         )
         for axes, (dataset, title) in zip(grid, datasets.items(), strict=True):
             chosen = (summary["dataset"] == dataset) & (summary["split"] == "all") & (summary["subset"] == "all")

@@ -67,7 +67,10 @@ def perturbation_headline(summary: pd.DataFrame, datasets: Mapping[str, str], mo
 
 
 def generation_headline(summary: pd.DataFrame, datasets: Mapping[str, str], models: Mapping[str, str]) -> pd.DataFrame:
-    """Return how like real cells drawn ones are, means over their types and conditions: a row a data set and model."""
+    """Return how like real cells drawn ones are, means over their types and conditions: a row a data set and model.
+
+    A column without any value is left out.
+    """
     rows = []
     summary = summary[summary["cell_type"] == OVER_GROUPS]
     for (dataset, model), of_model in summary.groupby(["dataset", "model"], sort=False):
@@ -77,7 +80,8 @@ def generation_headline(summary: pd.DataFrame, datasets: Mapping[str, str], mode
             row[title] = _mean(means.loc[metric]) if known else NOTHING
             row |= {f"{title} {bound}": _number(means.loc[metric, bound]) if known else NOTHING for bound in ("floor", "ceiling")}
         rows.append({**row, **_counts(of_model.iloc[0])})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.loc[:, (table != NOTHING).any()]
 
 
 def _number(value: float) -> str:

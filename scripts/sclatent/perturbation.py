@@ -57,7 +57,7 @@ class Treated:
         return self.x[rows].toarray()
 
     def targets(self) -> Iterator[tuple[Target | None, str]]:
-        """Yield what is asked for, or None and the reason where a type has too few cells in a condition.
+        """Yield what is asked for, or None and the reason: too few cells of a type, or no other type whose response is known.
 
         held_out: each type whose treated cells are held out. In sample: each type, in cells held out at random where there are
         such, else in all.

@@ -1,6 +1,7 @@
 # Needs:    the merged configuration.
 # Makes:    nothing; CONFIG (the checked configuration), DATASETS and MODELS (those of the tables and those that studies need beside
-#           them), FLOORS (the floor of each model by study), and the helpers that other rules files share.
+#           them), FLOORS and ADDED (by study, the floor of each model, and the floors that are no model of it), and the helpers
+#           that other rules files share.
 # Promises: a mistake of the user ends the run here, in one line with its cure and exit code 1.
 
 import os
@@ -26,10 +27,10 @@ try:
     CONFIG = load(config)
     PUBLISHED = published_files(CONFIG)
     DATASETS = {**CONFIG.datasets, **held_out_datasets(CONFIG)}
-    FLOORS, MODELS = {}, dict(CONFIG.models)
+    FLOORS, ADDED, MODELS = {}, {}, dict(CONFIG.models)
     for name in CONFIG.studies:
-        FLOORS[name], added = floors(CONFIG, name)
-        MODELS |= added
+        FLOORS[name], ADDED[name] = floors(CONFIG, name)
+        MODELS |= ADDED[name]
     # Where files are brought from is no parameter of fetch: another mirror or folder makes nothing stale.
     config["data_directories"] = CONFIG.data_directories
     config["device"] = CONFIG.device  # nor where models run, which depends on the machine
@@ -183,8 +184,7 @@ def incomparable(wildcards):
 
 def models_and_floors(study):
     """The models of a study, then those of their floors that are none of them."""
-    models = CONFIG.studies[study].models
-    return [*models, *(name for name in floors(CONFIG, study)[1])]
+    return [*CONFIG.studies[study].models, *ADDED[study]]
 
 
 def perturbed_datasets(study):

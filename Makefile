@@ -2,15 +2,20 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+CONFIG ?= config/paper.yaml
 TORCH = $$(sed -n 's/^torch = \["\(.*\)"\]/\1/p' pyproject.toml)
 # What a fresh machine lacks comes with the environment, so that only $(PYTHON), make and a C library are needed.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := quickstart
-.PHONY: quickstart test bench lint format reference rulegraph lock clean help
+.PHONY: quickstart paper test bench lint format reference rulegraph lock clean help
 
 quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (the default)
 	@snakemake --quiet reason
+
+paper: $(BIN)/.ready  ## run the studies of config/paper.yaml, or of CONFIG=mine.yaml, and typeset results/paper.pdf
+	@snakemake --quiet reason --configfile $(CONFIG) -- paper
+	@echo "Paper: results/paper.pdf"
 
 test: $(BIN)/.ready  ## run all tests
 	@pytest

@@ -10,10 +10,10 @@ configfile: "config/models.yaml"
 configfile: "config/config.yaml"
 
 
-report: "workflow/report/workflow.rst"
-
-
 include: "workflow/rules/common.smk"
+include: "workflow/rules/common_figures.smk"
+include: "workflow/rules/common_report.smk"
+include: "workflow/rules/common_paper.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/ingest.smk"
 include: "workflow/rules/preprocess.smk"
@@ -26,13 +26,19 @@ include: "workflow/rules/perturb.smk"
 include: "workflow/rules/generate.smk"
 include: "workflow/rules/collect.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
+
+
+report: first_page()
 
 
 rule all:
     default_target: True
     input:
         "results/report.html",
+        [path for study in CONFIG.run for path in exports_of(study)],
 
 
 onsuccess:

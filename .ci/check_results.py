@@ -32,25 +32,32 @@ TABLES = [
     "generation_summary",
 ]
 
-expected = [RESULTS / "report.html", RESULTS / "configuration.yaml"]
+expected = [RESULTS / name for name in ("report.html", "overview.rst", "configuration.yaml")]
 expected += [study / f"{name}.tsv" for study in (STUDY, TREATMENT) for name in TABLES]
 expected += [study / f"headline.{kind}" for study in (STUDY, TREATMENT) for kind in ("txt", "html")]
-for figure in ("score_heatmap/all", "quality_control/pbmc68k_reduced"):
-    expected += [STUDY / "figures" / f"{figure}.{kind}" for kind in ("svg", "ipynb")]
+expected += [study / "exports" / f"{name}.parquet" for study in (STUDY, TREATMENT) for name in TABLES]
+expected += [STUDY / "figures" / "latent_space_3d" / f"all.{kind}" for kind in ("html", "ipynb")]
+for figure in ("quality_control/pbmc68k_reduced", "drawn_images/digits"):
+    expected += [STUDY / "figures" / f"{figure}.{kind}" for kind in ("svg", "pdf", "ipynb")]
 for dataset in DATASETS:
     expected += [RESULTS / "data" / dataset / name for name in ("counts.h5ad", "preprocessed.h5ad", "qc.tsv", "qc_cells.tsv")]
-    expected += [STUDY / dataset / name for name in ("umap.h5ad", "scores.tsv", "absent.tsv")]
-    expected += [STUDY / "figures" / "latent_space" / f"{dataset}.{kind}" for kind in ("svg", "ipynb")]
+    expected += [STUDY / dataset / name for name in ("umap.h5ad", "drawn_map.h5ad", "scores.tsv", "absent.tsv")]
+    expected.append(STUDY / "exports" / f"{dataset}.h5ad")
+    for figure in ("training", "latent_space", "latent_parts", "louvain", "confusion", "score_heatmap", "drawn_cells"):
+        expected += [STUDY / "figures" / figure / f"{dataset}.{kind}" for kind in ("svg", "pdf", "ipynb")]
 for dataset, model in itertools.product(DATASETS, [*MODELS, FLOOR]):
     drawn = ["tsne.h5ad"] if model != FLOOR else []
-    scored = ["generation.tsv", "generation_absent.tsv"] if model in STOCHASTIC else []
+    scored = ["generation.tsv", "generation_absent.tsv", "drawn.h5ad"] if model in STOCHASTIC else []
     expected += [STUDY / dataset / model / name for name in ("latents.h5ad", "clusters.tsv", *drawn, *scored)]
 runs_expected = [*itertools.product(DATASETS, [*MODELS, FLOOR]), *itertools.product([HELD_OUT], TREATED_MODELS)]
 for (dataset, model), seed in itertools.product(runs_expected, SEEDS):
     run = RESULTS / "runs" / dataset / model / str(seed)
     expected += [run / name for name in ("weights.safetensors", "run.json", "history.tsv")]
-expected += [RESULTS / "data" / HELD_OUT / f"{name}.tsv" for name in ("markers", "baselines", "baselines_absent")]
-expected += [TREATMENT / HELD_OUT / model / "perturbation.tsv" for model in TREATED_MODELS]
+expected += [RESULTS / "data" / HELD_OUT / f"{name}.tsv" for name in ("markers", "baselines", "baselines_absent", "responses")]
+expected += [TREATMENT / HELD_OUT / model / f"{name}.tsv" for model in TREATED_MODELS for name in ("perturbation", "responses")]
+for figure in ("gene_means", "marker_ranking"):
+    drawn = TREATMENT / "figures" / figure
+    expected += [drawn / f"held_out.blobs.{model}.{kind}" for model in TREATED_MODELS for kind in ("svg", "pdf", "ipynb")]
 
 problems = [f"missing or empty: {path}" for path in expected if not path.is_file() or path.stat().st_size == 0]
 if not problems:
@@ -73,6 +80,8 @@ if not problems:
     clustered = scores[scores["metric"].isin(list(METRICS))]
     scored = {(row.dataset, row.model, row.seed, row.latent, row.method, row.metric) for row in clustered.itertuples()}
     problems += [f"no score, or one not asked for: {run}" for run in sorted(asked ^ scored)]
+    if "System Message" in (RESULTS / "report.html").read_text():
+        problems.append("report.html shows a message of the typesetter in place of its first page")
     for study in (STUDY, TREATMENT):
         memory = read_table(study / "resources.tsv", "resources")["peak_memory"].max()
         problems += [f"a job took {memory:.0f} MB, over 2000"] if memory > 2000 else []

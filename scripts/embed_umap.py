@@ -1,11 +1,11 @@
-"""Draw UMAP maps of every model on one data set: of the mean latent of its lowest seed that did not fail."""
+"""Draw UMAP maps of every model on one data set: of the latents of its best seed."""
 
 import anndata as ad
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import means_of
+from sclatent.seeds import arrays_of, best_seed
 from sclatent.umap import umap
 
 
@@ -15,11 +15,14 @@ def main(snakemake):
     for model, path in zip(params.models, snakemake.input.latents, strict=True):
         adata = read_matrix(path)
         embedding = ad.AnnData(obs=adata.obs) if embedding is None else embedding
-        means = means_of(adata)
-        if means:
-            seed = min(means)
+        seed, latents = best_seed(adata), arrays_of(adata)
+        for part in ("mean", "sample", "w_mean", "w_sample"):
+            latent = latents.get((part, seed))
+            if latent is None or (part != "mean" and latent.shape[1] <= 2):  # two dimensions are drawn as they are
+                continue
             make_deterministic(seed, params.threads)
-            embedding.obsm[f"umap_{model}_seed_{seed}"] = umap(means[seed], params.n_neighbors, seed)
+            key = f"umap_{model}_seed_{seed}" + ("" if part == "mean" else f"_{part}")
+            embedding.obsm[key] = umap(latent, params.n_neighbors, seed)
     write_matrix(embedding, snakemake.output[0], "umap", provenance(snakemake, snakemake.input.latents))
 
 

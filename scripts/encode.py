@@ -1,13 +1,13 @@
-"""Compute the latents of all cells, mean and sample, for every seed of one model on one data set."""
+"""Compute the latents of all cells, mean and sample, and the loss by which a seed is chosen, for every seed of one model."""
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.devices import choose_device
-from sclatent.latents import encode
+from sclatent.latents import encode, loss_to_choose_by
 from sclatent.matrices import read_obs, write_matrix
 from sclatent.records import read_record
 from sclatent.runs import read_conditions
-from sclatent.seeds import collect_seeds
+from sclatent.seeds import collect_seeds, with_losses
 from sclatent.training import or_reason
 from sclatent.values import read_values
 from sclatent.weights import load_trained
@@ -16,10 +16,11 @@ from sclatent.weights import load_trained
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
-    values, obs = read_values(files.data, files.trained_on), read_obs(files.data)
-    arrays, failed = {}, {}
-    for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
-        record = read_record(path)
+    records = [read_record(path) for path in files.runs]
+    counts = any(record["n_counts"] for record in records)
+    values, obs = read_values(files.data, files.trained_on, counts=counts), read_obs(files.data)
+    arrays, losses, failed = {}, {}, {}
+    for seed, weights, path, record in zip(params.seeds, files.weights, files.runs, records, strict=True):
         if record["status"] == "failed":
             failed[seed] = record["reason"]
             continue
@@ -32,9 +33,11 @@ def main(snakemake):
             failed[seed] = reason
         else:
             arrays |= {(name, seed): latent for name, latent in latents.items()}
+            losses[seed] = loss_to_choose_by(trained, values, condition)
     inputs = {files.data, files.trained_on, *files.weights, *files.runs}
     origin = provenance(snakemake, sorted(inputs), device=device)
-    write_matrix(collect_seeds(obs, arrays, failed), snakemake.output[0], "latents", origin)
+    adata = with_losses(collect_seeds(obs, arrays, failed), losses, "all" if values.training.all() else "held_out")
+    write_matrix(adata, snakemake.output[0], "latents", origin)
 
 
 if __name__ == "__main__":

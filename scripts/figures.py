@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-import matplotlib  # noqa: F401 - the notebook draws with it in a process of its own; loaded here, its version is recorded
+import matplotlib  # noqa: F401 - the notebook draws with these in a process of its own; loaded here, their versions are recorded
+import plotly  # noqa: F401
 
 from _job import provenance, run
 from sclatent.atomic import replacing

@@ -1,6 +1,4 @@
-"""Draw cells from every seed of one model, for every component and condition, and score them beside real cells."""
-
-from functools import partial
+"""Draw cells from every seed of one model, for every component and condition, score them, and keep those of the best seed."""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +7,11 @@ from _job import provenance, run
 from sclatent.absent import absent_table
 from sclatent.determinism import make_deterministic
 from sclatent.devices import choose_device
+from sclatent.drawn import as_matrix, no_cells
 from sclatent.generation import MEASURED, Real, draw, score_drawn, tag_components
-from sclatent.matrices import read_matrix
+from sclatent.matrices import read_matrix, write_matrix
 from sclatent.records import read_record
-from sclatent.seeds import arrays_of, failures_of
+from sclatent.seeds import arrays_of, best_seed, failures_of
 from sclatent.tables import as_kind, concat_tables, write_table
 from sclatent.training import or_reason
 from sclatent.weights import load_trained
@@ -30,6 +29,7 @@ def main(snakemake):
     total = float(np.median(np.asarray(np.expm1(adata.X[training]).sum(axis=1))))
     shares, failed = arrays_of(latents), failures_of(latents)
     tables, missing = [], []
+    kept = no_cells(adata.var_names, params.incomparable or "every seed failed")
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
         if reason := params.incomparable or failed.get(seed):
             missing.append(absent_table("generation", wildcards.dataset, [("all", reason)], wildcards.model, seed))
@@ -39,15 +39,23 @@ def main(snakemake):
         if (of_seed := shares.get(("responsibilities", seed))) is not None:
             tags = tag_components(of_seed[training], adata.obs["cell_type"][training])
         make_deterministic(seed, params.threads)
-        drawn = partial(draw, trained, params.condition, record["conditions"], tags, total)
-        found, reason = or_reason(lambda drawn=drawn: score_drawn(drawn(), real))
-        rows, absent = found or ([], [("all", reason)])
+        asked = (trained, params.condition, record["conditions"], tags, total)
+        found, reason = or_reason(lambda asked=asked: _draw_and_score(asked, real))
+        drawn, rows, absent = found or (None, [], [("all", reason)])
+        if seed == best_seed(latents):
+            kept = as_matrix(drawn, adata.var_names, seed) if found else no_cells(adata.var_names, reason)
         names = {"dataset": wildcards.dataset, "model": wildcards.model, "seed": seed}
         tables.append(pd.DataFrame(rows, columns=MEASURED).assign(**names))
         missing.append(absent_table("generation", wildcards.dataset, absent, wildcards.model, seed))
     origin = provenance(snakemake, [files.data, files.latents, *files.weights, *files.runs], device=device)
     write_table(as_kind(concat_tables(tables, "generation"), "generation"), output.scores, "generation", origin)
     write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
+    write_matrix(kept, output.drawn, "drawn", origin)
+
+
+def _draw_and_score(asked, real):
+    drawn = draw(*asked)
+    return drawn, *score_drawn(drawn, real)
 
 
 if __name__ == "__main__":

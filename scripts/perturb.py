@@ -23,7 +23,7 @@ def main(snakemake):
     model = snakemake.wildcards.model
     cells = read_treated(files.data, params.held_out)
     markers, baselines = read_table(files.markers, "markers"), read_table(files.baselines, "perturbation")
-    tables, missing = [], []
+    tables, predicted, missing = [], [], []
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
         record = read_record(path)
         if record["status"] == "failed":
@@ -33,13 +33,17 @@ def main(snakemake):
         make_deterministic(seed, params.threads)
         predict = partial(predictions_of_model, trained, record["conditions"], params.condition, cells)
         found, reason = or_reason(lambda predict=predict: score_targets(cells, markers, predict, SEED))
-        scores, absent = found or (None, [("all", reason)])
+        scores, responses, absent = found or (None, None, [("all", reason)])
         missing.append(absent_table("perturbation", params.dataset, absent, model, seed))
         if scores is not None:
             tables.append(scores.assign(seed=seed))
+            predicted.append(responses.assign(seed=seed))
     scores = concat_tables(tables, "perturbation").assign(dataset=params.dataset, model=model)
     origin = provenance(snakemake, [files.data, files.markers, files.baselines, *files.weights, *files.runs], device=device)
     write_table(as_kind(with_bounds(scores, baselines), "perturbation"), output.scores, "perturbation", origin)
+    responses = as_kind(concat_tables(predicted, "responses"), "responses")
+    # Of one seed, and no loss chooses it: the cells whose loss would count are those that are predicted.
+    write_table(responses[responses["seed"] == responses["seed"].min()], output.responses, "responses", origin)
     write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
 
 

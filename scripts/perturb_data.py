@@ -4,8 +4,14 @@ from _job import provenance, run
 from sclatent.absent import absent_table
 from sclatent.determinism import make_deterministic
 from sclatent.perturbation import read_treated
-from sclatent.perturbation_scores import predictions_without_model, rank_markers, score_targets, with_bounds
-from sclatent.tables import as_kind, write_table
+from sclatent.perturbation_scores import (
+    predictions_without_model,
+    rank_markers,
+    real_responses,
+    score_targets,
+    with_bounds,
+)
+from sclatent.tables import as_kind, concat_tables, write_table
 
 SEED = 0
 
@@ -14,12 +20,16 @@ def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
     make_deterministic(SEED, params.threads)
     cells = read_treated(files.data, params.held_out)
-    markers = rank_markers(cells)
-    scores, missing = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, SEED), SEED)
+    real = real_responses(cells)
+    markers = rank_markers(real)
+    scores, predicted, missing = score_targets(
+        cells, markers, lambda target: predictions_without_model(cells, target, SEED), SEED
+    )
     scores = with_bounds(scores, scores).assign(dataset=params.dataset)
     origin = provenance(snakemake, [files.data], SEED)
     write_table(markers, output.markers, "markers", origin)
     write_table(as_kind(scores, "perturbation"), output.scores, "perturbation", origin)
+    write_table(as_kind(concat_tables([real, predicted], "responses"), "responses"), output.responses, "responses", origin)
     write_table(absent_table("perturbation", params.dataset, missing), output.absent, "absent", origin)
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from _job import provenance, run
 from sclatent.atomic import replacing
@@ -12,10 +13,12 @@ def main(snakemake):
     files = snakemake.input
     with replacing(snakemake.output[0]) as temporary:
         command = [sys.executable, "-m", "snakemake", "--nolock", "--configfile", files.configuration]
+        command += ["--report", str(temporary), "--report-stylesheet", files.stylesheet]
         # The run that this job belongs to holds the lock of the folder, and every result of the report is finished by now.
-        subprocess.run([*command, "--report", str(temporary), "--", files.configuration, *files.results], check=True)
+        subprocess.run([*command, "--", files.configuration, *files.results], check=True)
+        origin = as_text(provenance(snakemake, [files.configuration, files.overview, *files.results]))
         with open(temporary, "a") as page:
-            page.write(f"<!-- {as_text(provenance(snakemake, [files.configuration, *files.results]))} -->\n")
+            page.write(f"<script>{Path(files.script).read_text()}</script>\n<!-- {origin} -->\n")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,14 @@ PROJECT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]
 
 
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """Close what a test has drawn, if it has drawn anything."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
 @pytest.fixture
 def project() -> Path:
     """The folder of the project."""

@@ -50,6 +50,7 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
             -1,
             ["models.beta_vae.hyperparameters.beta", "-1", "greater than or equal to 0"],
         ),
+        ("studies.quickstart.title", "a {b}", ["studies.quickstart.title", "'a {b}'", "[^{}]"]),
         ("models.ae.family", "vea", ["models.ae.family", "vea", "did you mean 'vae'"]),
         ("models.a/b", {"title": "x", "family": "ae"}, ["a/b"]),
         ("studies.quickstart.models", ["pca", "beta_va"], ["beta_va", "did you mean 'beta_vae'"]),

@@ -12,7 +12,7 @@ from sclatent.dependencies import imported_names
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "scripts"
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-igraph": "igraph", "pytorch": "torch"}
+CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-igraph": "igraph", "pytorch": "torch", "typst-py": "typst"}
 IMPORT_NAMES = {"igraph": "igraph", "pyyaml": "yaml", "scikit-learn": "sklearn", "umap-learn": "umap"}
 # Needed without being imported by us: the kernel of the notebooks, the Snakemake that the report calls as a command, and what
 # anndata and scanpy import for lazy matrices, loom files and the flavour seurat_v3.

@@ -35,6 +35,18 @@ def counts():
     return ad.AnnData(obs=obs, var=pd.DataFrame(index=["g"]), layers={"counts": sparse.csr_matrix([[1], [0]], dtype=np.int32)})
 
 
+def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path):
+    for name in (".123.file", ".123.other", ".hidden.file", "file"):
+        (tmp_path / name).write_text("half")
+    with replacing(tmp_path / "file") as temporary:
+        temporary.write_text("whole")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        ".123.other": "half",
+        ".hidden.file": "half",
+        "file": "whole",
+    }
+
+
 def test_a_file_is_whole_or_absent(tmp_path):
     def write_half():
         with replacing(tmp_path / "file") as temporary:
@@ -211,7 +223,12 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
     assert "models/vae.py" not in names("train.py", "sclatent/models/pca.py")
     of_score = {"absent.py", "blocks.py", "latent_scores.py", "matrices.py", "metrics.py", "mixing.py", "seeds.py", "tables.py"}
     assert names("score.py") == of_score
-    assert names("figures.py", "../workflow/notebooks/score_heatmap.ipynb") >= {"figures.py", "notebooks.py", "tables.py"}
+    assert names("figures.py", "../workflow/notebooks/score_heatmap.ipynb") >= {
+        "figures/score_heatmap.py",
+        "figures/style.py",
+        "notebooks.py",
+        "tables.py",
+    }
 
 
 def test_relative_imports_are_followed(tmp_path, monkeypatch):

@@ -11,8 +11,10 @@ from scipy import sparse
 
 import generate
 from sclatent import generation
-from sclatent.generation import MEASURED, N_DRAWN, Drawn, Real, draw, score_drawn, tag_components
+from sclatent.drawn import Drawn, as_matrix, no_cells
+from sclatent.generation import MEASURED, N_DRAWN, Real, draw, score_drawn, tag_components
 from sclatent.inputs import Input
+from sclatent.matrices import read_matrix, write_matrix
 from sclatent.models.base import Generated
 from sclatent.tables import as_kind, read_table, write_table
 from sclatent.trained import Trained
@@ -45,7 +47,8 @@ def drawn_of(groups) -> Drawn:
     """Drawn cells from (values, type, condition) of each group."""
     values, cell_type, condition = zip(*groups, strict=True)
     sizes = list(map(len, values))
-    return Drawn(np.concatenate(values), np.repeat(cell_type, sizes), np.repeat(condition, sizes))
+    cells = np.concatenate(values)
+    return Drawn(cells, cells, np.repeat(cell_type, sizes), np.repeat(condition, sizes), np.full(len(cells), "all"))
 
 
 def scored(drawn, real) -> tuple[pd.DataFrame, dict]:
@@ -77,13 +80,17 @@ def test_components_that_share_a_name_keep_it():
 
 
 def fake(n_components=0, n_conditions=0):
-    """A model whose cells are the component and the condition that they were drawn for, and the total that they were given."""
+    """A model whose cells are the component and the condition that they were drawn for, and the total that they were given.
+
+    What is expected of them is 100 more.
+    """
 
     def generate(n, sample):
         assert sample
         drawn_for = torch.cartesian_prod(torch.arange(max(n_components, 1)), torch.arange(max(n_conditions, 1))).repeat(n, 1)
         component, condition = drawn_for.unbind(1)
-        return Generated(drawn_for.float(), component if n_components else None, condition if n_conditions else None)
+        x = drawn_for.float()
+        return Generated(x, x + 100, component if n_components else None, condition if n_conditions else None)
 
     def normalised(x, total):
         return torch.cat([x, total.expand(len(x), 1)], dim=1)
@@ -95,12 +102,18 @@ def sizes_of(drawn) -> dict:
     return pd.Series(list(zip(drawn.cell_type, drawn.condition, strict=True))).value_counts().to_dict()
 
 
-def test_cells_of_components_without_a_name_are_left_out():
+def test_cells_of_components_without_a_name_are_drawn_and_not_scored(real):
     drawn = draw(fake(4), None, [], ["x", None, "y", "x"], 7.0)
-    assert sizes_of(drawn) == {("x", "all"): N_DRAWN // 2, ("y", "all"): N_DRAWN // 4}
+    assert sizes_of(drawn.named()) == {("x", "all"): N_DRAWN // 2, ("y", "all"): N_DRAWN // 4}
+    assert sizes_of(drawn) == {**sizes_of(drawn.named()), ("none", "all"): N_DRAWN // 4}
+    assert drawn.component.tolist() == drawn.values[:, 0].astype(int).astype(str).tolist()
     assert set(drawn.values[drawn.cell_type == "x", 0]) == {0, 3}
     assert set(drawn.values[drawn.cell_type == "y", 0]) == {2}
     assert set(drawn.values[:, 2]) == {7}
+    assert set(drawn.expected[drawn.cell_type == "none", 0]) == {101}
+    typed = drawn_of([(draw_real("a", 60, seed=1), "a", "ctrl")])
+    both = drawn_of([(draw_real("b", 60), "none", "ctrl"), (draw_real("a", 60, seed=1), "a", "ctrl")])
+    assert score_drawn(both, real) == score_drawn(typed, real)
 
 
 def test_as_many_cells_are_drawn_of_each_component_and_condition():
@@ -121,7 +134,8 @@ def test_cells_of_a_model_that_is_told_the_type_are_of_that_type():
 
 def test_cells_of_a_model_that_is_told_the_batch_are_of_any_type_and_condition():
     assert sizes_of(draw(fake(0, 4), "batch", ["1", "2", "3", "4"], None, 1.0)) == {("all", "all"): N_DRAWN}
-    assert sizes_of(draw(fake(2, 4), "batch", ["1", "2", "3", "4"], ["x", None], 1.0)) == {("x", "all"): N_DRAWN // 2}
+    named = draw(fake(2, 4), "batch", ["1", "2", "3", "4"], ["x", None], 1.0).named()
+    assert sizes_of(named) == {("x", "all"): N_DRAWN // 2}
 
 
 def test_cells_of_a_model_without_components_and_conditions_are_of_any():
@@ -150,9 +164,12 @@ def test_every_generative_family_draws_cells_for_each_of_its_groups(family, cond
     assert len(sizes_of(first)) == n_groups
     assert np.array_equal(first.values, again.values)
     assert first.values.shape == (len(first.cell_type), G)
-    torch.manual_seed(1)
-    noiseless = trained.model.generate(N_DRAWN // n_groups).x.numpy()
-    assert not np.array_equal(noiseless, first.values)
+    noiseless = trained.model.generate(2)
+    assert torch.equal(noiseless.x, noiseless.expected)
+    noise = first.values - first.expected  # of variance 1/2, in cells of equal latents
+    assert np.std(noise) == pytest.approx(0.5**0.5, rel=0.02)
+    assert abs(np.corrcoef(noise.ravel(), first.expected.ravel())[0, 1]) < 0.02
+    assert set(first.component) == ({"0", "1", "2"} if tags else {"all"})
 
 
 def test_values_are_in_the_units_of_the_data():
@@ -163,6 +180,38 @@ def test_values_are_in_the_units_of_the_data():
     scaled = Input(G, scale=True)
     scaled.mean.fill_(100)
     assert draw(Trained("vae", SMALL, scaled, None, []).eval(), None, [], None, 1.0).values.mean() == pytest.approx(100, abs=1)
+
+
+# ---- how they are kept
+
+
+def test_drawn_cells_are_kept_with_what_is_expected_of_them(tmp_path):
+    genes = pd.Index([f"g{i}" for i in range(3)])
+    drawn = draw(fake(2, 2), "condition", ["c", "s"], ["x", None], 7.0)
+    write_matrix(as_matrix(drawn, genes, 3), tmp_path / "drawn.h5ad", "drawn", {})
+    kept = read_matrix(tmp_path / "drawn.h5ad")
+    np.testing.assert_array_equal(kept.X, drawn.values)
+    np.testing.assert_array_equal(kept.layers["expected"], drawn.expected)
+    assert kept.var_names.equals(genes)
+    assert kept.uns["seed"] == 3
+    assert "absent" not in kept.uns
+    groups = kept.obs.drop_duplicates().astype(str).to_numpy().tolist()
+    assert groups == [["x", "c", "0"], ["x", "s", "0"], ["none", "c", "1"], ["none", "s", "1"]]
+
+
+def test_where_no_cells_are_kept_there_is_the_reason(tmp_path):
+    genes = pd.Index(["g0", "g1", "g2"])
+    drawn = draw(fake(), None, [], None, 7.0)
+    drawn.values[5, 1] = np.inf
+    for adata, reason in [
+        (no_cells(genes, "every seed failed"), "every seed failed"),
+        (as_matrix(drawn, genes, 3), "the model draws values that are not finite"),
+    ]:
+        write_matrix(adata, tmp_path / "drawn.h5ad", "drawn", {})
+        kept = read_matrix(tmp_path / "drawn.h5ad")
+        assert kept.shape == kept.layers["expected"].shape == (0, 3)
+        assert kept.uns["absent"] == reason
+        assert "seed" not in kept.uns
 
 
 # ---- scores
@@ -308,7 +357,7 @@ def deterministic():
 
 
 @pytest.mark.usefixtures("deterministic")
-def test_the_job_scores_every_seed_and_says_which_failed(real, tmp_path):
+def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_best(real, tmp_path):
     """Components are named by training cells: those held out would outvote them. Counts are drawn with the median total."""
     obs = real.obs.set_index(real.obs.index.astype(str))
     component = obs["cell_type"].cat.codes.to_numpy().copy()
@@ -317,21 +366,24 @@ def test_the_job_scores_every_seed_and_says_which_failed(real, tmp_path):
     obs["split"] = pd.Categorical(np.where(held_out, "held_out", "train"))
     ad.AnnData(real.x, obs=obs).write_h5ad(tmp_path / "data.h5ad")
     latents = ad.AnnData(obs=obs)
-    latents.obsm["responsibilities_seed_0"] = np.eye(3, dtype=np.float32)[component]
-    latents.uns["failed"] = '{"1": "the loss is nan"}'
+    for seed in (0, 2):
+        latents.obsm[f"responsibilities_seed_{seed}"] = np.eye(3, dtype=np.float32)[component]
+    latents.uns |= {"failed": '{"1": "the loss is nan"}', "loss": '{"0": 9.0, "2": 8.0}'}
     latents.write_h5ad(tmp_path / "latents.h5ad")
     torch.manual_seed(0)
     trained = Trained("gmvae", MIXTURE, Input(G), None, []).eval()
     record = {"family": "gmvae", "hyperparameters": MIXTURE, "input": {}, "n_vars": G, "n_counts": None, "conditions": []}
-    for seed, (model, reason) in enumerate([(trained, ""), (None, "the loss is nan")]):
+    for seed, (model, reason) in enumerate([(trained, ""), (None, "the loss is nan"), (trained, "")]):
         save_run(model, tmp_path / f"{seed}.safetensors", tmp_path / f"{seed}.json", record, reason, {})
     asked = []
 
     def watched(trained, told, conditions, tags, total):
         asked.append((tags, total))
-        return draw(trained, told, conditions, tags, total)
+        drawn.append(draw(trained, told, conditions, tags, total))
+        return drawn[-1]
 
-    for seeds in ([0, 1], [1]):
+    for seeds, incomparable in [([0, 1, 2], ""), ([1], ""), ([0, 1, 2], "other units")]:
+        drawn = []
         job = Names(
             rule="generate",
             input=Names(
@@ -341,8 +393,8 @@ def test_the_job_scores_every_seed_and_says_which_failed(real, tmp_path):
                 runs=[tmp_path / f"{seed}.json" for seed in seeds],
                 code=[],
             ),
-            output=Names(scores=tmp_path / "s.tsv", absent=tmp_path / "a.tsv"),
-            params=Names(seeds=seeds, condition=None, incomparable="", threads=1),
+            output=Names(scores=tmp_path / "s.tsv", absent=tmp_path / "a.tsv", drawn=tmp_path / "d.h5ad"),
+            params=Names(seeds=seeds, condition=None, incomparable=incomparable, threads=1),
             wildcards=Names(dataset="toy", model="gmvae"),
             config={"device": "cpu"},
             resources={},
@@ -351,7 +403,17 @@ def test_the_job_scores_every_seed_and_says_which_failed(real, tmp_path):
             patch.setattr(generate, "draw", watched)
             generate.main(job)
         scores, absent = read_table(tmp_path / "s.tsv", "generation"), read_table(tmp_path / "a.tsv", "absent")
-        assert scores["seed"].unique().tolist() == seeds[:-1]
-        assert absent[["seed", "what", "reason"]].to_numpy().tolist() == [[1, "all", "the loss is nan"]]
+        kept = read_matrix(tmp_path / "d.h5ad")
+        if drawn:
+            assert scores["seed"].unique().tolist() == [0, 2]
+            assert kept.uns["seed"] == 2
+            np.testing.assert_array_equal(kept.X, drawn[1].values)
+            assert not np.array_equal(drawn[0].values, drawn[1].values)
+        else:
+            assert scores.empty
+            assert kept.n_obs == 0
+            assert kept.uns["absent"] == (incomparable or "every seed failed")
+        if not incomparable:
+            assert absent[["seed", "what", "reason"]].to_numpy().tolist() == [[1, "all", "the loss is nan"]]
     totals = np.expm1(real.x.toarray()).sum(axis=1)[~held_out]
-    assert asked == [(TYPES, pytest.approx(np.median(totals), rel=1e-5))]
+    assert asked == [(TYPES, pytest.approx(np.median(totals), rel=1e-5))] * 2

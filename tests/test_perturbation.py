@@ -23,6 +23,7 @@ from sclatent.perturbation_scores import (
     positions,
     predictions_without_model,
     rank_markers,
+    real_responses,
     score_targets,
     with_bounds,
 )
@@ -281,7 +282,7 @@ def test_a_type_with_too_few_cells_is_named_with_the_reason():
         assert reasons_of(draw(sizes, held_out=held_out)) == expected
     few = draw({"a": 20, "b": 20, "c": 4})
     assert few.known_types(only_target(few)) == ["a"]
-    table, missing = score_targets(draw({"a": 20, "b": 4}), pd.DataFrame(), None, 0)
+    table, _, missing = score_targets(draw({"a": 20, "b": 4}), pd.DataFrame(), None, 0)
     assert (len(table), missing[0][1]) == (0, "b has 4 cells in ctrl or stim, too few to compare")
 
 
@@ -317,9 +318,9 @@ def test_each_of_several_treatments_is_predicted_by_its_own_responses():
     for condition, genes, others in (("stim", slice(5, 10), slice(10, 15)), ("drug", slice(10, 15), slice(5, 10))):
         change = (raised[condition].treated - raised[condition].control).mean(axis=0)
         assert change[genes].min() > change[others].max()
-    markers = rank_markers(cells)
+    markers = rank_markers(real_responses(cells))
     assert markers.groupby(["condition", "cell_type"]).size().to_dict() == {("drug", "b"): G, ("stim", "b"): G}
-    table, _ = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0)
+    table = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0).scores
     bounded = with_bounds(table, table).set_index(["condition", "method", "metric", "subset"])
     for condition in ("stim", "drug"):
         found = bounded.loc[condition, "mean_shift", "mse_mean", "all"]
@@ -367,15 +368,15 @@ def score(cells, markers, **made) -> tuple[pd.Series, list]:
             predicted = make(cells.dense(target.treated)).astype(np.float32)
             yield Prediction(name, predicted, predicted), target
 
-    table, missing = score_targets(cells, markers, predict, 0)
+    table, _, missing = score_targets(cells, markers, predict, 0)
     return table.set_index(["method", "metric", "subset"])["value"], missing
 
 
 @pytest.fixture(scope="module")
 def baselines(cells):
     """Markers, scores without a model with their bounds, and what is missing."""
-    markers = rank_markers(cells)
-    table, missing = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0)
+    markers = rank_markers(real_responses(cells))
+    table, _, missing = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0)
     return markers, with_bounds(table, table), missing
 
 
@@ -410,7 +411,7 @@ def test_expected_cells_are_compared_by_means_and_drawn_ones_by_distances(cells,
         yield Prediction("means", real, control), target
         yield Prediction("cells", control, real), target
 
-    table, _ = score_targets(cells, baselines[0], predict, 0)
+    table = score_targets(cells, baselines[0], predict, 0).scores
     value = table.set_index(["method", "metric", "subset"])["value"]
     assert value["means", "mse_mean", "all"] == 0 < value["cells", "mse_mean", "all"]
     assert value["cells", "e_distance", "all"] < 0 < value["means", "e_distance", "all"]
@@ -433,14 +434,14 @@ def test_the_floor_is_below_the_ceiling_and_a_shift_between(baselines):
 
 def test_every_score_stands_beside_the_bounds_of_its_own_type_metric_and_genes():
     cells = draw({"a": 20, "b": 24, "c": 22, "d": 20}, held_out=("b", "c"))
-    markers = rank_markers(cells)
-    baselines, _ = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0)
+    markers = rank_markers(real_responses(cells))
+    baselines = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0).scores
     control = {target.cell_type: cells.dense(target.control) for target in targets_of(cells).values()}
 
     def predict(target):
         yield Prediction("model", control[target.cell_type] + 1, control[target.cell_type] + 1), target
 
-    scores, _ = score_targets(cells, markers, predict, 0)
+    scores = score_targets(cells, markers, predict, 0).scores
     bounded = with_bounds(scores, baselines)
     assert len(bounded) == len(scores)
     assert set(bounded["cell_type"]) == {"b", "c"}
@@ -468,6 +469,26 @@ def test_tables_keep_their_contracts(cells, baselines, tmp_path):
     assert np.array_equal(positions(read, only_target(cells), cells.genes), positions(markers, only_target(cells), cells.genes))
 
 
+def test_responses_are_means_of_expected_cells_and_ranks_of_drawn_ones_of_every_gene(cells, baselines):
+    target = only_target(cells)
+    control, treated = cells.dense(target.control), cells.dense(target.treated)
+
+    def predict(target):
+        yield Prediction("no_change", control, control), target
+        yield Prediction("model", control + 1, treated), target
+
+    predicted = score_targets(cells, baselines[0], predict, 0).responses
+    assert list(predicted["method"].unique()) == ["model"]  # the floor is the control cells themselves
+    real = real_responses(cells).set_index("method")
+    for table in (predicted, real.loc["control"], real.loc["treated"]):
+        assert table["gene"].tolist() == cells.genes.tolist()
+    np.testing.assert_allclose(predicted["mean"], control.mean(axis=0) + 1, rtol=1e-5)
+    np.testing.assert_allclose(real.loc["treated", "mean"], treated.mean(axis=0), rtol=1e-5)
+    np.testing.assert_array_equal(predicted["score"], real.loc["treated", "score"])
+    assert predicted.loc[5:9, "score"].min() > 5 > predicted.loc[10:14, "score"].max()
+    assert real.loc["control", "score"].isna().all()
+
+
 def test_markers_are_the_genes_that_rise_in_real_cells(cells, baselines):
     markers, target = baselines[0], only_target(cells)
     assert markers["rank"].tolist() == list(range(1, G + 1))
@@ -484,7 +505,7 @@ def test_markers_are_the_genes_that_rise_in_real_cells(cells, baselines):
 
 def test_a_hundred_genes_are_ranked_where_there_are_more():
     cells = draw({"a": 12, "b": 12}, n_genes=130)
-    markers = rank_markers(cells)
+    markers = rank_markers(real_responses(cells))
     assert len(markers) == 100
     value, missing = score(cells, markers, perfect=lambda real: real)
     assert {subset for *_, subset in value.index} == {"all", "top_100", "top_20", "top_10"}
@@ -508,7 +529,9 @@ def test_what_does_not_apply_has_a_reason(baselines):
 
 
 def test_in_sample_there_are_floor_and_ceiling_alone(in_sample):
-    table, _ = score_targets(in_sample, rank_markers(in_sample), lambda t: predictions_without_model(in_sample, t, 0), 0)
+    table = score_targets(
+        in_sample, rank_markers(real_responses(in_sample)), lambda t: predictions_without_model(in_sample, t, 0), 0
+    ).scores
     assert set(table["method"]) == {"no_change", "real_cells"}
     assert set(table["split"]) == {"in_sample"}
     assert sorted(set(table["cell_type"])) == list("abcd")
@@ -690,7 +713,7 @@ def test_models_that_can_predict_nothing_say_why(cells, in_sample):
 def test_the_ceiling_has_a_ranking_of_its_own_and_leaves_that_of_others(cells, baselines):
     markers, table, _ = baselines
     control = cells.dense(only_target(cells).control)
-    alone, _ = score_targets(cells, markers, lambda t: [(Prediction("no_change", control, control), t)], 0)
+    alone = score_targets(cells, markers, lambda t: [(Prediction("no_change", control, control), t)], 0).scores
     beside = table[table["method"] == "no_change"]
     assert beside["value"].tolist() == alone["value"].tolist()
 
@@ -712,7 +735,7 @@ def test_a_prediction_that_is_not_finite_is_absent_and_the_others_are_scored(cel
         yield Prediction("good", control, control), target
         yield Prediction("bad", control, np.full_like(control, np.nan)), target
 
-    table, missing = score_targets(cells, baselines[0], predict, 0)
+    table, _, missing = score_targets(cells, baselines[0], predict, 0)
     assert set(table["method"]) == {"good"}
     assert ("bad, b, stim", "the prediction is not finite") in missing
 
@@ -743,12 +766,16 @@ def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, determinist
     adata.uns["control"] = "ctrl"
     adata.write_h5ad(tmp_path / "data.h5ad")
     files = Names(data=tmp_path / "data.h5ad", code=[])
-    output = Names(markers=tmp_path / "m.tsv", scores=tmp_path / "b.tsv", absent=tmp_path / "ba.tsv")
+    output = Names({name: tmp_path / f"data_{name}.tsv" for name in ("markers", "scores", "responses", "absent")})
     params = Names(dataset="toy", held_out=True, threads=1)
     perturb_data.main(Names(rule="perturb_data", input=files, output=output, params=params, wildcards=Names()))
     baselines = read_table(output.scores, "perturbation")
     assert set(baselines["method"]) == set(WITHOUT_MODEL)
     assert baselines[["seed", "model"]].isna().all(axis=None)
+    real = read_table(output.responses, "responses")
+    assert list(real["method"].unique()) == ["control", "treated", *SHIFTS, "pca_shift"]
+    assert real["seed"].isna().all()
+    assert real.loc[real["score"].isna(), "method"].unique().tolist() == ["control"]
     trained, record = trained_on(cells, "pca", latent_dim=3)
     for seed in (0, 1, 2):
         lost = (trained, "") if seed != 1 else (None, "the loss is nan")
@@ -758,11 +785,11 @@ def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, determinist
             "weights": [tmp_path / f"{seed}.safetensors" for seed in seeds],
             "runs": [tmp_path / f"{seed}.json" for seed in seeds],
         }
-        files |= {"markers": output.markers, "baselines": tmp_path / "b.tsv", **of_seeds}
+        files |= {"markers": output.markers, "baselines": output.scores, **of_seeds}
         job = Names(
             rule="perturb",
             input=files,
-            output=Names(scores=tmp_path / "s.tsv", absent=tmp_path / "a.tsv"),
+            output=Names({name: tmp_path / f"{name}.tsv" for name in ("scores", "responses", "absent")}),
             params=params | {"seeds": seeds, "condition": None},
             wildcards=Names(model="pca"),
             config={"device": "cpu"},
@@ -770,7 +797,11 @@ def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, determinist
         )
         job["params"] = Names(job.params)
         perturb.main(job)
-        scores, absent = read_table(tmp_path / "s.tsv", "perturbation"), read_table(tmp_path / "a.tsv", "absent")
+        scores, responses, absent = (
+            read_table(job.output[name], kind)
+            for name, kind in (("scores", "perturbation"), ("responses", "responses"), ("absent", "absent"))
+        )
         assert scores["seed"].unique().tolist() == [seed for seed in seeds if seed != 1]
+        assert responses["seed"].unique().tolist() == [seed for seed in seeds if seed != 1][:1]
         assert absent.loc[absent["seed"] == 1, ["what", "reason"]].to_numpy().tolist() == [["all", "the loss is nan"]]
     assert set(absent["model"]) == {"pca"}

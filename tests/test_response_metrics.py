@@ -139,6 +139,16 @@ def test_principal_space_is_that_of_the_real_cells(cells):
     assert principal_space(treated[:7]).n_components_ == 6
 
 
+def test_principal_space_of_cells_without_full_rank_is_the_same_twice_and_has_no_empty_component(cells):
+    _, treated, _ = cells
+    flat = treated[:, :40].copy()
+    flat[:, 12:] = flat[:, :28] @ np.ones((28, 28), dtype=flat.dtype)  # features that say nothing new
+    first, second = principal_space(flat), principal_space(flat)
+    assert first.n_components_ == np.linalg.matrix_rank(flat - flat.mean(axis=0)) < 39
+    np.testing.assert_array_equal(first.components_, second.components_)
+    assert first.singular_values_.min() > 1e-3
+
+
 # Ranking
 
 
@@ -187,20 +197,22 @@ def test_genes_are_ranked_alike_in_blocks_of_any_size(cells, monkeypatch):
 def test_marker_overlap_counts_the_markers_that_are_found(cells):
     control, treated, like_treated = cells
     ranking = rank_genes(treated, control).order
-    same, absent = marker_overlap(treated, control, ranking)
+    same, absent = marker_overlap(rank_genes(treated, control).scores, ranking)
     assert [(measured.subset, measured.value, measured.sd) for measured in same] == [("top_10", 1.0, None), ("top_20", 1.0, None)]
     assert [(a.metric, a.subset, a.reason) for a in absent] == [("marker_overlap", "top_100", "there are only 60 genes")]
-    assert marker_overlap(like_treated, control, ranking, sizes=(10,))[0][0].value == 1.0
+    assert marker_overlap(rank_genes(like_treated, control).scores, ranking, sizes=(10,))[0][0].value == 1.0
     half = treated.copy()
     half[:, ranking[:5]] = 0
-    assert marker_overlap(half, control, ranking, sizes=(10,))[0][0].value == 0.5
-    assert marker_overlap(treated, control, ranking[::-1], sizes=(10,))[0][0].value == 0.0
+    assert marker_overlap(rank_genes(half, control).scores, ranking, sizes=(10,))[0][0].value == 0.5
+    assert marker_overlap(rank_genes(treated, control).scores, ranking[::-1], sizes=(10,))[0][0].value == 0.0
 
 
 def test_marker_overlap_is_that_of_the_first_genes_of_both_rankings(cells):
     control, treated, like_treated = cells
     theirs, ours = rank_genes(treated, control).order, rank_genes(like_treated, control).order
-    for measured, n in zip(marker_overlap(like_treated, control, theirs, (20, 30, 40))[0], (20, 30, 40), strict=True):
+    for measured, n in zip(
+        marker_overlap(rank_genes(like_treated, control).scores, theirs, (20, 30, 40))[0], (20, 30, 40), strict=True
+    ):
         assert measured.value == pytest.approx(len(set(theirs[:n]) & set(ours[:n])) / n)
         assert 0.4 < measured.value < 1
 
@@ -208,12 +220,12 @@ def test_marker_overlap_is_that_of_the_first_genes_of_both_rankings(cells):
 def test_genes_that_tie_for_the_last_places_count_by_chance(cells):
     control, treated, _ = cells
     ranking = rank_genes(treated, control).order
-    overlaps, _ = marker_overlap(control, control, ranking)
+    overlaps, _ = marker_overlap(rank_genes(control, control).scores, ranking)
     assert [measured.value for measured in overlaps] == pytest.approx([10 / G, 20 / G])
     saturated = control.copy()
     saturated[:, ranking[:4]] += 90
     saturated[:, ranking[-4:]] += 90
-    assert marker_overlap(saturated, control, ranking, sizes=(4,))[0][0].value == pytest.approx(0.5)
+    assert marker_overlap(rank_genes(saturated, control).scores, ranking, sizes=(4,))[0][0].value == pytest.approx(0.5)
 
 
 # Means, variances and changes

@@ -221,7 +221,7 @@ def test_early_stopping_keeps_the_weights_of_the_lowest_loss_on_validation_cells
     )
     watched = losses(history, "validation")
     assert len(watched) == np.argmin(watched) + 21 < 400
-    assert training._evaluated(model, "unsupervised", cells_of(others))["loss"] == min(watched)
+    assert training.mean_loss(model, "unsupervised", cells_of(others))["loss"] == min(watched)
     assert watched[-1] > min(watched)
 
 
@@ -232,7 +232,7 @@ def test_early_stopping_waits_for_the_warmup(values):
     cells, others = cells_of(values.take(rows[:40])), cells_of(values.take(rows[40:]))
     values_seen = iter(range(100))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_evaluated", lambda *_: {"loss": float(next(values_seen))})  # ever worse
+        patch.setattr(training, "mean_loss", lambda *_: {"loss": float(next(values_seen))})  # ever worse
         history = train(model, cells, course, None, others)
     assert len(losses(history)) == 7  # 4 while the weight of the divergence rises, then the best, then 2
 

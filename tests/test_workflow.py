@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import PROJECT, Workflow
+from pyarrow import parquet
 from scipy import sparse
 from scipy.io import mmwrite
 
@@ -72,6 +73,8 @@ SMALL = {
     },
 }
 DATA = "results/data/digits/preprocessed.h5ad"
+FIGURES = ["quality_control", "training", "latent_space", "louvain", "confusion", "score_heatmap"]  # of that study's data set
+REPORTING = ["Writing the first page of the report", "Building the report"]
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +117,8 @@ def test_a_failed_seed_is_a_row_with_its_reason_and_the_others_go_on(finished):
     summary = read_table(finished.path("studies/small/summary.tsv"), "summary").groupby("model").first()
     assert summary["n"].to_dict() == {"pca": 2, "toy": 1, "wide": 0, "floor.pca_50": 2}
     assert summary["failed_share"].to_dict() == {"pca": 0.0, "toy": 0.5, "wide": 1.0, "floor.pca_50": 0.0}
-    for figure, words in {"latent_space/pbmc68k_reduced": "every seed failed", "score_heatmap/all": "100% failed"}.items():
-        assert f"<!-- {words} -->" in finished.path(f"studies/small/figures/{figure}.svg").read_text()
+    for figure, words in {"latent_space": "every seed failed", "score_heatmap": "100% failed"}.items():
+        assert f"<!-- {words} -->" in finished.path(f"studies/small/figures/{figure}/pbmc68k_reduced.svg").read_text()
     assert "TrainingError" in finished.path("logs/train/pbmc68k_reduced/toy/7.log").read_text()
 
 
@@ -148,9 +151,15 @@ def test_every_output_records_where_it_comes_from(finished):
             records[name] = json.loads(json.loads(re.search(r"^provenance = (\".*\")$", text, re.MULTILINE)[1]))
         elif path.suffix == ".json":
             records[name] = json.loads(path.read_text())["provenance"]
-        elif path.suffix in (".html", ".svg", ".safetensors"):
+        elif path.suffix == ".parquet":
+            records[name] = json.loads(parquet.read_schema(path).metadata[b"provenance"])
+        elif path.suffix == ".rst":
+            records[name] = json.loads(path.read_text().split("\n\n")[0].removeprefix(".. "))
+        elif path.suffix in (".html", ".svg", ".pdf", ".safetensors"):
             assert b"fingerprint" in path.read_bytes(), name
     assert {name for name, record in records.items() if len(record["fingerprint"]) != 64} == set()
+    exports = {path.name for path in finished.path("studies/small/exports").iterdir()}
+    assert {"pbmc68k_reduced.h5ad", "runs.parquet", "perturbation.parquet"} <= exports
     trained = records["runs/pbmc68k_reduced/toy/0/run.json"]
     assert (trained["seed"], trained["threads"], trained["device"]) == (0, 1, "cpu")
     assert trained["packages"]["torch"].startswith("2.13.0")
@@ -158,10 +167,27 @@ def test_every_output_records_where_it_comes_from(finished):
 
 
 def test_figures_are_drawn_and_their_notebooks_kept(finished):
-    for figure in ("quality_control/pbmc68k_reduced", "latent_space/pbmc68k_reduced", "score_heatmap/all"):
-        ET.parse(finished.path(f"studies/small/figures/{figure}.svg"))
-        notebook = nbformat.read(finished.path(f"studies/small/figures/{figure}.ipynb"), 4)
-        assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+    notebooks = sorted(finished.path("studies/small/figures").rglob("*.ipynb"))
+    assert {str(path.relative_to(finished.path("studies/small/figures"))) for path in notebooks} == {
+        "latent_space_3d/all.ipynb",
+        *(f"{figure}/pbmc68k_reduced.ipynb" for figure in FIGURES),
+    }
+    for path in notebooks:
+        assert all(cell.execution_count for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
+        if path.stem == "all":
+            assert "Plotly.newPlot" in path.with_suffix(".html").read_text()
+        else:
+            ET.parse(path.with_suffix(".svg"))
+            assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_a_figure_is_drawn_anew_without_training_anything(finished):
+    figure = finished.path("studies/small/figures/confusion/pbmc68k_reduced.svg")
+    kept = figure.with_suffix(".kept")
+    figure.rename(kept)
+    jobs = planned(finished, str(figure.relative_to(finished.folder)))
+    kept.rename(figure)
+    assert jobs == {"Drawing confusion of pbmc68k_reduced"}
 
 
 def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
@@ -173,10 +199,14 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
     contracts = finished.folder / "scripts" / "sclatent" / "contracts.py"
     contracts.write_text(contracts.read_text() + "\n# changed\n")
     assert planned(finished) == set()
-    figures = finished.folder / "scripts" / "sclatent" / "figures.py"
-    figures.write_text(figures.read_text() + "\n# changed\n")
-    drawings = {f"Drawing {figure} of pbmc68k_reduced" for figure in ("quality_control", "latent_space")}
-    assert planned(finished) == {*drawings, "Drawing score_heatmap of all", "Building the report"}
+    figures = finished.folder / "scripts" / "sclatent" / "figures"
+    confusion = figures / "confusion.py"
+    confusion.write_text(confusion.read_text() + "\n# changed\n")
+    assert planned(finished) == {"Drawing confusion of pbmc68k_reduced", *REPORTING}
+    style = figures / "style.py"
+    style.write_text(style.read_text() + "\n# changed\n")
+    drawings = {f"Drawing {figure} of pbmc68k_reduced" for figure in FIGURES}
+    assert planned(finished) == {*drawings, "Drawing latent_space_3d of all", *REPORTING}
     jobs = planned(finished, "--config", "studies={small: {clustering: {n_init: 4}}}")
     assert {"Clustering pbmc68k_reduced in the latents of pca", "Scoring pbmc68k_reduced"} <= jobs
     assert not {job for job in jobs if job.startswith(("Training", "Encoding", "Drawing t-SNE", "Drawing UMAP"))}
@@ -351,7 +381,20 @@ def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     held = split[split["split"] == "held_out"]
     assert (set(held["cell_type"]), set(held["condition"]), len(held)) == ({"class_3"}, {"trtmnt"}, 350)
     assert not workflow.path("data/blobs.without_class_3/counts.h5ad").exists()
-    assert not workflow.path("studies/t/figures").exists()
+    figures = workflow.path("studies/t/figures")
+    of_models = ["held_out.blobs.arithmetic", "held_out.blobs.flipping", "in_sample.blobs.flipping"]
+    subjects = {"gene_means": ["held_out.blobs", *of_models], "marker_ranking": of_models}
+    expected = {figures / name / f"{subject}.svg" for name, of_figure in subjects.items() for subject in of_figure}
+    assert set(figures.rglob("*.svg")) == expected
+    real = read_table(workflow.path("data/blobs/responses.tsv"), "responses")
+    of_model = read_table(workflow.path("studies/t/blobs/flipping/responses.tsv"), "responses")
+    assert of_model["seed"].unique().tolist() == [0]
+    of_seed = in_sample.query("seed == 0 and metric == 'pearson_squared_mean' and subset == 'all'")
+    assert len(of_seed) == 5
+    for cell_type, r2 in of_seed[["cell_type", "value"]].itertuples(index=False):
+        treated = real.loc[(real["cell_type"] == cell_type) & (real["method"] == "treated"), "mean"]
+        predicted = of_model.loc[of_model["cell_type"] == cell_type, "mean"]
+        assert np.corrcoef(treated, predicted)[0, 1] ** 2 == pytest.approx(r2)
 
 
 def test_a_published_file_that_nothing_can_bring_is_missed_before_a_run(workflow):
@@ -506,17 +549,21 @@ def test_a_killed_run_is_taken_up_as_the_message_says(workflow):
 
 
 def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(finished):
-    target = "results/studies/small/figures/score_heatmap/all.svg"
+    target = "results/studies/small/figures/score_heatmap/pbmc68k_reduced.svg"
     template = finished.folder / "workflow" / "notebooks" / "score_heatmap.ipynb"
     original = template.read_text()
     template.write_text(original.replace("drawing = score_heatmap(", "drawing = 1 / 0 + score_heatmap("))
     run = finished.snakemake("--cores", "1", target)
-    template.write_text(original)
     assert run.returncode == 1
     assert "Traceback" not in run.stdout
-    assert "ZeroDivisionError" in finished.path("logs/figures/small/score_heatmap/all.log").read_text()
-    assert "ZeroDivisionError" in finished.path("logs/figures/small/score_heatmap/all.ipynb").read_text()
+    assert re.search(r"ZeroDivisionError.*score_heatmap/pbmc68k_reduced\.log", run.stdout)
+    for kind in ("log", "ipynb"):
+        log = finished.path(f"logs/figures/small/score_heatmap/pbmc68k_reduced.{kind}").read_text()
+        assert "ZeroDivisionError" in log
+        assert "drawing = 1 / 0 + score_heatmap(" in log
+    template.write_text(original.replace('"name": "python3"', '"name": "elsewhere"'))  # which kernel wrote it does not matter
     assert finished.snakemake("--cores", "1", target).returncode == 0
+    template.write_text(original)
 
 
 def test_the_rule_graph_of_the_readme_is_that_of_the_workflow(project):

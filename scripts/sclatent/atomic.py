@@ -1,5 +1,6 @@
 """Files that are whole or absent."""
 
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,20 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | os.PathLike) -> None:
+    """Remove what processes that were killed have left of `replacing` a path; no two write to one path at once."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".[0-9]*.{glob.escape(path.name)}"):
+        leftover.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

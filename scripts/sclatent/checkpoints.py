@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
-from sclatent.atomic import replacing
+from sclatent.atomic import remove_leftovers, replacing
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Checkpoint:
             random["random.cuda"] = torch.cuda.get_rng_state()
         contents = {name: value.detach().cpu().contiguous() for name, value in (tensors | random).items()}
         with replacing(self.path) as temporary:
-            save_file(contents, temporary, metadata={"notes": json.dumps(notes)})
+            temporary.write_bytes(save(contents, metadata={"notes": json.dumps(notes)}))
 
     def load(self) -> tuple[dict[str, Tensor], dict] | None:
         """Return tensors and notes and set the random state, or return None where there is no checkpoint or it is damaged."""
@@ -49,5 +49,6 @@ class Checkpoint:
         return tensors, notes
 
     def remove(self) -> None:
-        """Remove the file, once what it was for is done."""
+        """Remove the file, once what it was for is done, and what a killed process has left of one."""
+        remove_leftovers(self.path)
         self.path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from sclatent.datasets import Dataset, File, differing_units, labels_of, without
 from sclatent.errors import UserError, nearest
 from sclatent.models import hyperparameters_class
 from sclatent.models.hyperparameters import explains_counts
-from sclatent.schema import Name, Section
+from sclatent.schema import Name, Section, Title
 
 WIDE = 50  # components of the PCA that stands beside all models
 Objective = Literal["unsupervised", "pretraining", "supervised", "semi_supervised"]
@@ -92,7 +92,7 @@ class Training(Section):
 class Model(Section):
     """A named variant of a model family."""
 
-    title: str = Field(description="name shown in figures and tables")
+    title: Title = Field(description="name shown in figures and tables")
     family: str = Field(description="file of the family in scripts/sclatent/models, without .py")
     hyperparameters: dict[str, Any] = Field({}, description="those of the family; the rest keep their defaults")
     input: Input = Field(Input(), description="what it is given")
@@ -131,7 +131,7 @@ class Perturbation(Section):
 class Study(Section):
     """Data sets x models x seeds, evaluated alike and compared in one table."""
 
-    title: str = Field(description="name shown in the report")
+    title: Title = Field(description="name shown in the report")
     datasets: list[Name] = Field(min_length=1, description="names of data sets")
     models: list[Name] = Field(min_length=1, description="names of models")
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1, description="one training a seed")

@@ -35,7 +35,10 @@ CONDITION = Slot("obs/condition", "text", "condition of each cell; the control i
 BATCH = Slot("obs/batch", "text", "batch of each cell", True)
 SPLIT = "train, or held_out: cells that took no part in the choice of genes, in scaling, in balancing and in training"
 PERCENT_MITO = Slot("obs/pct_counts_mt", "float64", "share of mitochondrial counts, percent; NaN where it has no meaning")
-LATENT = "(n_cells, latent_dim); seeds that failed have none and stand in uns['failed'] as a mapping seed -> reason"
+LATENT = (
+    "(n_cells, latent_dim); seeds that failed have none and stand in uns['failed'] as a mapping seed -> reason, the others in "
+    "uns['loss'] with the mean loss of the cells that uns['loss_cells'] names: held_out, or all where none is held out"
+)
 
 MATRICES: dict[str, list[Slot]] = {
     "counts": [
@@ -71,25 +74,76 @@ MATRICES: dict[str, list[Slot]] = {
         Slot("obsm/w_mean_seed_*", "dense float32", "(n_cells, w_dim) mean of the latent that moves components; mixtures only"),
         Slot("obsm/w_sample_seed_*", "dense float32", "one draw of it"),
         CELL_TYPE,
+        CONDITION,
     ],
     "embedding": [
         Slot("obsm/tsne_2d_seed_*", "dense float32", "two-dimensional t-SNE of the posterior mean"),
         Slot(
             "obsm/tsne_3d_seed_*",
             "dense float32",
-            "the same in three dimensions, for the lowest seed that did not fail",
+            "the same in three dimensions, for the seed of the lowest loss",
         ),
         CELL_TYPE,
+        CONDITION,
     ],
     "umap": [
         Slot(
             "obsm/umap_*",
             "dense float32",
-            "umap_<model>_seed_<seed>: UMAP of the mean latent of the lowest seed that did not fail",
+            "`umap_<model>_seed_<seed>`: UMAP of the mean latent of the seed of the lowest loss; with `_sample`, `_w_mean` or "
+            "`_w_sample` behind it that of another latent of more than two dimensions",
         ),
         CELL_TYPE,
+        CONDITION,
+    ],
+    "drawn": [
+        Slot(
+            "X",
+            "dense float32",
+            "values drawn from a model, the noise of its likelihood included, in the units of X of preprocessed; of the seed of "
+            "the lowest loss, uns['seed']. No cells where none can be drawn, with the reason in uns['absent']",
+        ),
+        Slot("layers/expected", "dense float32", "what the same latents are expected to express"),
+        Slot(
+            "obs/cell_type",
+            "text",
+            "cell type that the component stands for, none where it stands for none; or that the model was told; else all",
+        ),
+        Slot("obs/condition", "text", "condition that the model was told, all where it sees none"),
+        Slot("obs/component", "text", "number of the component, from 0; all where there are no components"),
+    ],
+    "drawn_map": [
+        Slot(
+            "obsm/umap",
+            "dense float32",
+            "UMAP of the cells that a model draws together with at most 2,000 real ones, in 50 principal components of these, a "
+            "map a model. uns['seed'] is a mapping model -> seed, uns['absent'] model -> why it draws no cells",
+        ),
+        Slot("obs/model", "text", "model whose map it is"),
+        Slot("obs/origin", "text", "real or drawn"),
+        Slot("obs/cell_type", "text", "label of a real cell; of drawn cells as in drawn"),
+        Slot("obs/condition", "text", "condition of a real cell, all where cells have none; of drawn cells as in drawn"),
     ],
 }
+MATRICES["export"] = [
+    *MATRICES["preprocessed"],
+    Slot("obs/*_kmeans", "text", "`<model>_kmeans`: cluster of each cell in `X_<model>`, by k-means"),
+    Slot("obs/*_louvain", "text", "the same by Louvain"),
+    Slot("obs/*_leiden", "text", "the same by Leiden"),
+    Slot("obs/*_component", "text", "most probable component of each cell; mixtures only"),
+    Slot("obs/*_responsibility", "float32", "its responsibility; mixtures only"),
+    Slot(
+        "obsm/X_*",
+        "dense float32",
+        "`X_<model>`: mean latent of the seed of the lowest loss; none where every seed failed. uns['sclatent']['models'] names "
+        "by model that seed, the loss of every seed, whether of cells held_out or all, and why others failed",
+    ),
+    Slot("obsm/X_*_w", "dense float32", "mean of the latent that moves components; mixtures only"),
+    Slot("obsm/X_*_umap", "dense float32", "UMAP of `X_<model>`"),
+    Slot("obsm/X_*_tsne", "dense float32", "two-dimensional t-SNE of it"),
+    Slot("obsm/X_*_tsne_3d", "dense float32", "the same in three dimensions"),
+    Slot("obsm/*_responsibilities", "dense float32", "(n_cells, n_components) posterior of components; mixtures only"),
+]
 
 RUN = {
     "dataset": Column("text", "name of the data set"),
@@ -213,6 +267,22 @@ TABLES: dict[str, dict[str, Column]] = {
         "gene": Column("text", "name of the gene"),
         "score": Column("real", "z-score of the Wilcoxon rank-sum test of treated against control cells"),
     },
+    "responses": {
+        "seed": Column("whole", "seed of the training, the lowest that did not fail; missing without a model", optional=True),
+        "condition": TREATED["condition"],
+        "cell_type": Column("text", "cell type that is predicted"),
+        "method": Column(
+            "text", "control or treated: real cells, those that predictions start from and are compared with; else the predictor"
+        ),
+        "gene": Column("text", "name of the gene"),
+        "mean": Column("real", "mean of its values over the cells; of predictors over the cells that they expect"),
+        "score": Column(
+            "real",
+            "z-score of the Wilcoxon rank-sum test of the cells, as a predictor draws them, against the control cells; missing "
+            "for those",
+            optional=True,
+        ),
+    },
     "perturbation": {
         "dataset": RUN["dataset"],
         "model": Column("text", "name of the model; missing for predictors without one", optional=True),
@@ -269,9 +339,12 @@ OTHERS = {
     "run.json": "status (trained or failed), reason, family, hyperparameters, input, training, share of labels seen, n_vars "
     "(genes of the data set), n_counts (genes whose counts it explains), conditions and classes (names, in order), provenance",
     "headline.txt, headline.html": "the headline table as text and as a page",
-    "figures/{figure}/{subject}.svg, .ipynb": "a figure, and the executed notebook that drew it",
+    "figures/{figure}/{subject}.svg, .pdf, .html, .ipynb": "a figure for screen and print, or a page, and the executed notebook",
+    "exports/{table}.parquet": "the table of that kind as Parquet; provenance in the metadata of its schema",
     "configuration.yaml": "the effective configuration",
+    "overview.rst": "the first page of the report; provenance is its first paragraph, a comment",
     "report.html": "Snakemake's report",
+    "paper.pdf": "the paper that the template in workflow/paper makes of the results",
 }
 
 

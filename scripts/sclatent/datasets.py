@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from sclatent.formats import LABELLED, ROLES, SUFFIXES
-from sclatent.schema import Section
+from sclatent.schema import Section, Title
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -139,7 +139,7 @@ class Blobs(Section):
 class Dataset(Section):
     """One data set: its files, how to read them, which cells and genes stay, how values are normalised, what is held out."""
 
-    title: str = Field(description="name shown in figures and tables")
+    title: Title = Field(description="name shown in figures and tables")
     files: dict[str, File] = Field({}, description="files by role: counts and annotation, or those that the format needs")
     format: Literal[tuple(ROLES)] = Field(description="how the files are read; told from the name of the counts where left out")
     layer: str | None = Field(None, description="h5ad: the layer with the counts, or raw; X where left out")

@@ -15,12 +15,18 @@ BANDWIDTHS = (0.1, 1.0, 10.0)
 def principal_space(real: np.ndarray, n_pcs: int = 50, seed: int = 0) -> PCA:
     """Return the principal components fitted on real cells (n, G) alone; its `transform` places any cells in them.
 
-    There are n_pcs components, or n - 1 or G - 1 where that is fewer. Fit it on control and treated cells together: without the
-    control cells it hardly holds the direction of the treatment. The cells that it was fitted on spread a little more in it than
-    others of their kind, which keeps the distance of a perfect prediction from them above 0, the less the more cells there are.
+    There are n_pcs components, or n - 1, G - 1 or as many as have any variance, where that is fewer. Fit it on control and
+    treated cells together: without the control cells it hardly holds the direction of the treatment. The cells that it was fitted
+    on spread a little more in it than others of their kind, which keeps the distance of a perfect prediction from them above 0,
+    the less the more cells there are.
     """
     n_pcs = min(n_pcs, len(real) - 1, real.shape[1] - 1)
-    return PCA(n_pcs, svd_solver="arpack", random_state=seed).fit(real)
+    space = PCA(n_pcs, svd_solver="arpack", random_state=seed).fit(real)
+    largest = space.singular_values_[0]
+    rank = int((space.singular_values_ > largest * max(real.shape) * np.finfo(real.dtype).eps).sum())
+    if 0 < rank < n_pcs:  # ARPACK then fills up with noise of its own, which no seed repeats
+        space = PCA(rank, svd_solver="full").fit(real)
+    return space
 
 
 def subsample(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

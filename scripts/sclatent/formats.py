@@ -15,6 +15,7 @@ ROLES = {
 }
 # These name their cell types themselves, and conditions and test sets where they have them.
 LABELLED = {"idx", "pbmc68k_reduced", "digits", "blobs"}
+IMAGES = {"idx", "digits"}  # the values of a cell are the pixels of a square image, row by row
 SUFFIXES = {
     "h5ad": (".h5ad",),
     "10x_h5": (".h5", ".hdf5"),

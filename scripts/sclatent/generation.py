@@ -1,7 +1,5 @@
 """How like real cells are the cells that a model draws, and are they of the type and condition that they were drawn for?"""
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 import torch
@@ -12,6 +10,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from sclatent.distances import principal_space
+from sclatent.drawn import ALL, UNNAMED, Drawn
 from sclatent.perturbation import FEWEST
 from sclatent.response_metrics import measure_cells
 from sclatent.trained import Trained
@@ -20,16 +19,7 @@ N_DRAWN = 2000  # cells, about, that are drawn from a model
 N_CLASSIFIED = 5000  # real cells, at most, that a classifier learns from
 N_PCS = 50
 FOLDS = 5
-ALL = "all"
 MEASURED = ["condition", "cell_type", "metric", "value", "floor", "ceiling"]  # of each row of `score_drawn`
-
-
-class Drawn(NamedTuple):
-    """Cells (n, G) drawn from a model, with the type and the condition (n,) of each, "all" where the model has none."""
-
-    values: np.ndarray
-    cell_type: np.ndarray
-    condition: np.ndarray
 
 
 @torch.no_grad()
@@ -37,20 +27,20 @@ def draw(trained: Trained, told: str | None, conditions: list[str], tags: list[s
     """Draw about N_DRAWN cells, as many of each component and condition, noise of the likelihood included.
 
     told: the label that the model is told of each cell, None for none; conditions: its levels. tags: the type that each
-    component stands for, None where it stands for none, whose cells are left out; None for models without components. Types that
-    the model is told come first. total: of counts, where a model draws them.
+    component stands for, None where it stands for none; None for models without components. Types that the model is told come
+    first. total: of counts, where a model draws them.
     """
     n_groups = max(len(conditions), 1) * (1 if tags is None else len(tags))
     drawn = trained.model.generate(max(N_DRAWN // n_groups, 1), sample=True)
-    values = trained.normalised(drawn.x, torch.tensor(total).to(drawn.x)).cpu().numpy()
-    labels = {"cell_type": np.full(len(values), ALL), "condition": np.full(len(values), ALL)}
+    values, expected = (trained.normalised(x, torch.tensor(total).to(x)).cpu().numpy() for x in (drawn.x, drawn.expected))
+    labels = {name: np.full(len(values), ALL) for name in ("cell_type", "condition", "component")}
+    if tags is not None:
+        component = drawn.component.cpu().numpy()
+        labels["component"] = component.astype(str)
+        labels["cell_type"] = np.array([tag or UNNAMED for tag in tags])[component]
     if told in labels:
         labels[told] = np.array(conditions)[drawn.condition.cpu().numpy()]
-    if tags is None or told == "cell_type":
-        return Drawn(values, **labels)
-    tag = np.array([tag or "" for tag in tags])[drawn.component.cpu().numpy()]
-    labels["cell_type"] = tag
-    return Drawn(values[tag != ""], **{name: label[tag != ""] for name, label in labels.items()})
+    return Drawn(values, expected, **labels)
 
 
 def tag_components(responsibilities: np.ndarray, labels: pd.Series) -> list[str | None]:
@@ -125,7 +115,9 @@ def score_drawn(drawn: Drawn, real: Real) -> tuple[list[tuple], list[tuple[str, 
 
     Distances are those in leading principal components of the real cells of the group; right_label is the share of cells to
     which a classifier trained on real cells gives the type that they were drawn for, types_drawn the share of types that are.
+    Cells of components that stand for no type are left out.
     """
+    drawn = drawn.named()
     rows, missing = [], []
     for cell_type, condition in sorted(set(zip(drawn.cell_type.tolist(), drawn.condition.tolist(), strict=True))):
         chosen = (drawn.cell_type == cell_type) & (drawn.condition == condition)

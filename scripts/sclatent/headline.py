@@ -85,12 +85,12 @@ def generation_headline(summary: pd.DataFrame, datasets: Mapping[str, str], mode
 
 
 def _number(value: float) -> str:
-    return NOTHING if pd.isna(value) else f"{value:.3f}"
+    return NOTHING if pd.isna(value) else f"{value:z.3f}"
 
 
 def _mean(means: pd.Series) -> str:
     """Return mean ± standard deviation; the mean alone of a single value."""
-    return _number(means["mean"]) if means["n"] < 2 else f"{means['mean']:.3f} ± {means['sd']:.3f}"
+    return _number(means["mean"]) if means["n"] < 2 else f"{means['mean']:z.3f} ± {means['sd']:.3f}"
 
 
 def _difference(means: pd.Series) -> str:

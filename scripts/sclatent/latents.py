@@ -4,8 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sclatent.cells import Cells
 from sclatent.errors import TrainingError
 from sclatent.trained import Trained
+from sclatent.training import mean_loss
 from sclatent.values import Values
 
 BATCH = 4096
@@ -33,3 +35,15 @@ def encode(trained: Trained, values: Values, condition: Tensor | None = None) ->
     if (latents["mean"] == latents["mean"][0]).all():
         raise TrainingError("the model collapsed: its mean latent is the same for every cell")
     return latents
+
+
+def loss_to_choose_by(trained: Trained, values: Values, condition: Tensor | None = None) -> float:
+    """Return the mean loss, without labels, of the cells held out, or of all N cells where none is.
+
+    For models with a bound on the evidence it is that bound, with the signs changed. condition: (N, C) one-hot. values: with
+    counts where the model explains counts.
+    """
+    rows = np.flatnonzero(~values.training)
+    if len(rows):
+        values, condition = values.take(rows), None if condition is None else condition[rows]
+    return mean_loss(trained.model, "unsupervised", Cells(values, trained.input, condition, device=trained.model.device))["loss"]

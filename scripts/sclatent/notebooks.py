@@ -1,16 +1,19 @@
 """Running a notebook from a template with parameters."""
 
+import logging
 import os
 from pathlib import Path
 
 import papermill
+
+logger = logging.getLogger(__name__)
 
 
 def execute(template: str | Path, executed: str | Path, parameters: dict, library: Path) -> None:
     """Run a template in the interpreter that runs now and write the executed notebook, which stays when a cell fails.
 
     parameters: JSON-ready values that replace those of the cell tagged "parameters". library: folder on the path of the
-    notebook's imports. Raises RuntimeError, with the cell's text in its cause, where a cell fails.
+    notebook's imports. Raises RuntimeError where a cell fails; the cell's text is logged.
     """
     Path(executed).parent.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(library), os.environ.get("PYTHONPATH")]))
@@ -18,4 +21,5 @@ def execute(template: str | Path, executed: str | Path, parameters: dict, librar
     try:
         papermill.execute_notebook(str(template), str(executed), parameters=parameters, kernel_name="python3", progress_bar=False)
     except papermill.PapermillExecutionError as error:
+        logger.info("the cell that failed:\n%s", error.source)
         raise RuntimeError(f"cell {error.exec_count} of {executed} failed: {error.ename}: {error.evalue}") from error

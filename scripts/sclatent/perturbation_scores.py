@@ -1,6 +1,7 @@
-"""Tables of how well treated cells were predicted, with floor and ceiling."""
+"""Tables of what treated cells were predicted to be, and how well, with floor and ceiling."""
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from sclatent.distances import principal_space
 from sclatent.perturbation import FEWEST, Prediction, Target, Treated
 from sclatent.response_metrics import marker_overlap, measure, measure_cells, rank_genes
 from sclatent.responses import predict
+from sclatent.tables import concat_tables
 
 N_MARKERS = 100  # genes that are ranked by their real response
 TOP = (100, 20)  # genes, at the head of that ranking, on which means are compared beside all
@@ -17,16 +19,31 @@ FLOOR, CEILING = "no_change", "real_cells"
 COMPARED = ["split", "condition", "cell_type", "metric", "subset"]
 
 
-def rank_markers(cells: Treated) -> pd.DataFrame:
-    """Return a table of the kind "markers": the genes that respond most in each type asked for, in real cells."""
+def real_responses(cells: Treated) -> pd.DataFrame:
+    """Return a table of the kind "responses": the real cells of each type asked for, control and treated."""
     tables = []
     for target, _ in cells.targets():
         if target is not None:
-            order, scores = rank_genes(cells.dense(target.treated), cells.dense(target.control))
-            first = order[:N_MARKERS]
-            names = {"condition": target.condition, "cell_type": target.cell_type, "rank": np.arange(1, len(first) + 1)}
-            tables.append(pd.DataFrame({**names, "gene": cells.genes[first], "score": scores[first]}))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(TABLES["markers"]))
+            control, treated = cells.dense(target.control), cells.dense(target.treated)
+            tables.append(_response(target, "control", cells.genes, control, np.full(len(cells.genes), np.nan)))
+            tables.append(_response(target, "treated", cells.genes, treated, rank_genes(treated, control).scores))
+    return concat_tables(tables, "responses")
+
+
+def _response(target: Target, method: str, genes: np.ndarray, cells: np.ndarray, scores: np.ndarray) -> pd.DataFrame:
+    """Return rows of the kind "responses" of cells (n, G), with the score (G,) of each gene."""
+    mean = cells.mean(axis=0, dtype=np.float64)
+    names = {"condition": target.condition, "cell_type": target.cell_type, "method": method}
+    return pd.DataFrame({**names, "gene": genes, "mean": mean, "score": scores})
+
+
+def rank_markers(real: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of the kind "markers": the genes that respond most in each type asked for, by `real_responses`."""
+    tables = []
+    for _, of_type in real[real["method"] == "treated"].groupby(["condition", "cell_type"], sort=False):
+        first = of_type.sort_values("score", ascending=False, kind="stable").head(N_MARKERS)
+        tables.append(first.assign(rank=np.arange(1, len(first) + 1))[list(TABLES["markers"])])
+    return concat_tables(tables, "markers")
 
 
 def positions(markers: pd.DataFrame, target: Target, genes: np.ndarray) -> np.ndarray:
@@ -59,35 +76,47 @@ def predictions_without_model(cells: Treated, target: Target, seed: int) -> Iter
         yield Prediction(name, predicted, predicted), target
 
 
+class Scored(NamedTuple):
+    """What `score_targets` finds.
+
+    scores: table of the kind "perturbation" without data set, model, seed and bounds. responses: table of the kind "responses" of
+    all predictions but floor and ceiling, which are real cells. missing: what does not apply, with its reason.
+    """
+
+    scores: pd.DataFrame
+    responses: pd.DataFrame
+    missing: list[tuple[str, str]]
+
+
 def score_targets(
     cells: Treated, markers: pd.DataFrame, predict: Callable[[Target], Iterable[tuple[Prediction, Target]]], seed: int
-) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """Return every metric of the predictions of every target, and what does not apply with its reason.
+) -> Scored:
+    """Return every metric of the predictions of every target.
 
-    markers: table of that kind. predict: yields the predictions of a target, each with the target that it is compared with. The
-    columns are those of the kind "perturbation" without data set, model, seed and bounds.
+    markers: table of that kind. predict: yields the predictions of a target, each with the target that it is compared with.
     """
-    rows, missing = [], []
+    rows, responses, missing = [], [], []
     for target, why in cells.targets():
         if target is None:
             missing.append(("a cell type", why))
             continue
         ranking = positions(markers, target, cells.genes)
-        found, absent = _score(cells, target, predict(target), ranking, seed)
-        rows += found
-        missing += absent
+        found = _score(cells, target, predict(target), ranking, seed)
+        for kept, of_target in zip((rows, responses, missing), found, strict=True):
+            kept += of_target
     columns = [name for name in TABLES["perturbation"] if name not in ("dataset", "model", "seed", "floor", "ceiling")]
-    return pd.DataFrame(rows, columns=columns), missing
+    return Scored(pd.DataFrame(rows, columns=columns), concat_tables(responses, "responses"), missing)
 
 
 def _score(
     cells: Treated, target: Target, predictions: Iterable[tuple[Prediction, Target]], ranking: np.ndarray, seed: int
-) -> tuple[list[tuple], list[tuple[str, str]]]:
+) -> tuple[list[tuple], list[pd.DataFrame], list[tuple[str, str]]]:
     """Score the predictions of a target; distances are those in leading principal components of the real cells of the type."""
     control = cells.dense(target.control)
     space = principal_space(np.concatenate([control, cells.dense(target.treated)]), seed=seed)
     what = f"{target.cell_type}, {target.condition}"
-    rows, missing = [], [(f"{what}: top_{n}", f"there are {len(ranking)} genes") for n in TOP if len(ranking) < n]
+    rows, responses = [], []
+    missing = [(f"{what}: top_{n}", f"there are {len(ranking)} genes") for n in TOP if len(ranking) < n]
     names = ("held_out" if cells.held_out else "in_sample", target.condition, target.cell_type)
     for prediction, compared in predictions:
         if not (np.isfinite(prediction.expected).all() and np.isfinite(prediction.drawn).all()):
@@ -96,16 +125,19 @@ def _score(
         treated = cells.dense(compared.treated)
         # Which genes respond is said by those real cells alone that a prediction is compared with.
         ranked = ranking if compared is target else rank_genes(treated, control).order[:N_MARKERS]
+        scores = rank_genes(prediction.drawn, control).scores
         subsets = {"all": np.arange(control.shape[1]), **{f"top_{n}": ranked[:n] for n in TOP if len(ranked) >= n}}
         parts = [
             measure(prediction.expected, control, treated, subsets, seed=seed),
             measure_cells(prediction.drawn, treated, space, seed),
-            marker_overlap(prediction.drawn, control, ranked),
+            marker_overlap(scores, ranked),
         ]
         for measured, absent in parts:
             rows += [(*names, prediction.method, *row) for row in measured]
             missing += [(f"{prediction.method}, {what}: {metric} ({genes})", why) for metric, genes, why in absent]
-    return rows, missing
+        if prediction.method not in (FLOOR, CEILING):
+            responses.append(_response(target, prediction.method, cells.genes, prediction.expected, scores))
+    return rows, responses, missing
 
 
 def with_bounds(scores: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:

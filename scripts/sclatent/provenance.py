@@ -23,6 +23,8 @@ PACKAGES = {
     "numpy": "numpy",
     "pandas": "pandas",
     "papermill": "papermill",
+    "plotly": "plotly",
+    "pyarrow": "pyarrow",
     "pynndescent": "pynndescent",
     "safetensors": "safetensors",
     "scanpy": "scanpy",
@@ -30,6 +32,7 @@ PACKAGES = {
     "sklearn": "scikit-learn",
     "skmisc": "scikit-misc",
     "torch": "torch",
+    "typst": "typst",
     "umap": "umap-learn",
 }
 

@@ -67,23 +67,22 @@ def rank_genes(treated: np.ndarray, control: np.ndarray) -> RankedGenes:
 
 
 def marker_overlap(
-    drawn: np.ndarray, control: np.ndarray, ranking: np.ndarray, sizes: tuple[int, ...] = (10, 20, 100)
+    scores: np.ndarray, ranking: np.ndarray, sizes: tuple[int, ...] = (10, 20, 100)
 ) -> tuple[list[Measured], list[Absent]]:
-    """Return the share of the first n genes of a ranking that are among the first n where drawn cells are ranked, for each n.
+    """Return the share of the first n genes of a ranking that are among the first n by score, for each n.
 
-    drawn: predicted cells (n, G) with the noise of the likelihood (see `rank_genes`). control (m, G): the cells that they are
-    ranked over. ranking: positions of the genes as real treated cells rank them over the same control cells. Where drawn cells
-    give several genes the score of the last place, each counts by its chance to have one of the places left, so that a
-    prediction of no change has n / G. The subset is top_n; one that would hold all genes is absent.
+    scores (G,): those of `rank_genes` for predicted cells with the noise of the likelihood. ranking: positions of the genes as
+    real treated cells rank them over the same control cells. Where several genes have the score of the last place, each counts by
+    its chance to have one of the places left, so that a prediction of no change has n / G. The subset is top_n; one that would
+    hold all genes is absent.
     """
-    scores = rank_genes(drawn, control).scores
     measured, absent = [], []
     for n in sizes:
-        if n < drawn.shape[1]:
+        if n < len(scores):
             chance = _chance_to_be_among_first(n, scores)
             measured.append(Measured("marker_overlap", f"top_{n}", float(chance[ranking[:n]].mean()), None))
         else:
-            absent.append(Absent("marker_overlap", f"top_{n}", f"there are only {drawn.shape[1]} genes"))
+            absent.append(Absent("marker_overlap", f"top_{n}", f"there are only {len(scores)} genes"))
     return measured, absent
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 # Names become parts of paths and of wildcards.
+Title = Annotated[str, StringConstraints(pattern=r"^[^{}]+$")]  # in braces Snakemake would look for wildcards
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 

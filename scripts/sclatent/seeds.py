@@ -1,6 +1,7 @@
 """Values of several seeds side by side in the obsm of one AnnData, under keys such as "mean_seed_0"."""
 
 import json
+import math
 import re
 
 import anndata as ad
@@ -12,11 +13,32 @@ _KEY = re.compile(r"(?P<name>\w+)_seed_(?P<seed>\d+)")
 
 def collect_seeds(obs: pd.DataFrame, arrays: dict[tuple[str, int], np.ndarray], failed: dict[int, str]) -> ad.AnnData:
     """Return an AnnData with the cells of obs, arrays (n, d) by name and seed in obsm, and the reasons of failed seeds in uns."""
-    adata = ad.AnnData(obs=obs[["cell_type"]])
+    adata = ad.AnnData(obs=obs[[name for name in ("cell_type", "condition") if name in obs]])
     for (name, seed), values in arrays.items():
         adata.obsm[f"{name}_seed_{seed}"] = values
     adata.uns["failed"] = json.dumps({str(seed): reason for seed, reason in sorted(failed.items())})
     return adata
+
+
+def with_losses(adata: ad.AnnData, losses: dict[int, float], cells: str) -> ad.AnnData:
+    """Return an AnnData made by `collect_seeds` with the loss of each seed in uns, and of which cells it is: held_out or all."""
+    adata.uns["loss"] = json.dumps({str(seed): loss for seed, loss in sorted(losses.items())})
+    adata.uns["loss_cells"] = cells
+    return adata
+
+
+def losses_of(adata: ad.AnnData) -> dict[int, float]:
+    """Return the loss of each seed of a file of the kind "latents"; failed seeds have none."""
+    return {int(seed): loss for seed, loss in json.loads(adata.uns["loss"]).items()}
+
+
+def best_seed(adata: ad.AnnData) -> int | None:
+    """Return the seed with the lowest loss in a file of the kind "latents", the one to show; None where every seed failed.
+
+    No label and no score has a part in the choice.
+    """
+    losses = {seed: loss if math.isfinite(loss) else math.inf for seed, loss in losses_of(adata).items()}
+    return min(losses, key=losses.get, default=None)
 
 
 def arrays_of(adata: ad.AnnData) -> dict[tuple[str, int], np.ndarray]:

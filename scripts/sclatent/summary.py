@@ -171,6 +171,14 @@ def read_resources(benchmarks: list[str]) -> pd.DataFrame:
         rule, *job = Path(path.partition("benchmarks/")[2]).with_suffix("").parts
         *names, seed = (*job[:2], int(job[2])) if rule == "train" else (*job[1:], None)
         dataset, model = (*names, None)[:2]
-        measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"]).iloc[0]
-        rows.append((rule, dataset, model, seed, float(measured["s"]), float(measured["max_rss"])))
+        rows.append((rule, dataset, model, seed, *seconds_and_memory(path)))
     return pd.DataFrame(rows, columns=list(TABLES["resources"])).astype({"seed": "Int64"})
+
+
+def seconds_and_memory(benchmark: str | Path) -> tuple[float, float]:
+    """Return wall time in seconds and largest resident memory in MB from Snakemake's benchmark file of a job.
+
+    The memory of a job too short to be sampled is not a number.
+    """
+    measured = pd.read_csv(benchmark, sep="\t", na_values=["-", "NA"]).iloc[0]
+    return float(measured["s"]), float(measured["max_rss"])

@@ -80,7 +80,7 @@ def train(
         model.fit(lambda rows: cells.batch(torch.arange(len(cells))[rows]).x, len(cells))
         model.eval()
         splits = {"train": cells} if validation is None else {"train": cells, "validation": validation}
-        return [entry for split, some in splits.items() for entry in _entries(1, split, _evaluated(model, "unsupervised", some))]
+        return [entry for split, some in splits.items() for entry in _entries(1, split, mean_loss(model, "unsupervised", some))]
     course = _resumed(model, checkpoint)
     phases, saved = settings["phases"], time.monotonic()
     bar = tqdm(total=sum(phase["epochs"] for phase in phases), unit="epoch", disable=None, file=terminal, delay=5, leave=False)
@@ -98,7 +98,7 @@ def train(
             _check_converging(course, means, before + course.epoch)
             if validation is not None:
                 with _products(cells, settings):
-                    means = _evaluated(model, objective, validation)
+                    means = mean_loss(model, objective, validation)
                 course.history += _entries(before + course.epoch, "validation", means)
                 if not math.isfinite(means["loss"]):
                     raise TrainingError(f"the loss of validation cells is {means['loss']} in epoch {before + course.epoch}")
@@ -217,8 +217,8 @@ def _remember_best(course: Course, model: LatentModel, loss: float) -> None:
 
 
 @torch.no_grad()
-def _evaluated(model: LatentModel, objective: str, cells: Cells) -> dict[str, float]:
-    """Return the mean loss parts of cells that are not trained on, without masks and labels, as at the end of a training."""
+def mean_loss(model: LatentModel, objective: str, cells: Cells) -> dict[str, float]:
+    """Return the mean loss parts of cells without training on them, without masks and labels, as at the end of a training."""
     model.eval()
     objective = "pretraining" if objective == "pretraining" else "unsupervised"
     totals: dict[str, float] = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from sclatent.atomic import replacing, write_text
 from sclatent.errors import UserError
@@ -23,7 +23,7 @@ def save_run(trained: Trained | None, weights: Path, run: Path, settings: dict, 
     """
     tensors = {} if trained is None else {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
     with replacing(weights) as temporary:
-        save_file(tensors, temporary, metadata={"provenance": as_text(provenance)})
+        temporary.write_bytes(save(tensors, metadata={"provenance": as_text(provenance)}))
     record = {"status": "failed" if trained is None else "trained", "reason": reason, **settings, "provenance": provenance}
     write_text(run, json.dumps(record, indent=2, sort_keys=True) + "\n")
 

@@ -23,7 +23,7 @@ from sclatent.config import Clustering
 from sclatent.latent_scores import score_latents
 from sclatent.metrics import score_table
 from sclatent.perturbation import Prediction, Treated
-from sclatent.perturbation_scores import rank_markers, score_targets
+from sclatent.perturbation_scores import rank_markers, real_responses, score_targets
 
 N_TYPES, N_DIMENSIONS, N_GENES = 9, 10, 2000
 MOST_SECONDS = 60
@@ -41,7 +41,7 @@ def predict_and_score(n_cells: int, rng: np.random.Generator) -> None:
         control = cells.dense(target.control)
         yield Prediction("no_change", control, control), target
 
-    score_targets(cells, rank_markers(cells), unchanged, seed=0)
+    score_targets(cells, rank_markers(real_responses(cells)), unchanged, seed=0)
 
 
 def main() -> None:

@@ -50,8 +50,6 @@ wildcard_constraints:
     model="|".join(map(re.escape, MODELS)),
     seed=r"\d+",
     file="|".join(map(re.escape, PUBLISHED)),
-    figure=r"[a-z_]+",
-    subject="|".join(["all", *CONFIG.datasets]),
 
 
 def code(script, *others):
@@ -160,16 +158,22 @@ def over_perturbation(*patterns):
 
 
 def over_generation(*patterns):
-    """Input function: patterns over the data sets of a study, those of its models from which cells can be drawn, and its seeds."""
+    """Input function: patterns over the data sets, generative models and seeds of a study, as far as no wildcard fixes them."""
 
     def paths(wildcards):
         study = CONFIG.studies[wildcards.study]
         if "generation" not in study.evaluations:
             return []
-        models = [model for model in study.models if hyperparameters_class(MODELS[model].family).generative]
-        return expand(list(patterns), study=wildcards.study, dataset=study.datasets, model=models, seed=study.seeds)
+        models = generative_models(wildcards.study)
+        values = {"study": wildcards.study, "dataset": study.datasets, "model": models, "seed": study.seeds}
+        return expand(list(patterns), **{**values, **wildcards})
 
     return paths
+
+
+def generative_models(study):
+    """The models of a study from which cells can be drawn."""
+    return [model for model in CONFIG.studies[study].models if hyperparameters_class(MODELS[model].family).generative]
 
 
 def incomparable(wildcards):
@@ -238,6 +242,7 @@ def benchmarks(wildcards):
         *over_study(*of_maps, evaluation="clustering")(wildcards),
         *over_study("results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv", evaluation="clustering")(wildcards),
         *over_generation(train, "results/benchmarks/generate/{study}/{dataset}/{model}.tsv")(wildcards),
+        *over_generation("results/benchmarks/embed_drawn/{study}/{dataset}.tsv")(wildcards),
         *over_perturbation(train, "results/benchmarks/perturb/{study}/{dataset}/{model}.tsv")(wildcards),
     ]
     return list(dict.fromkeys(paths))
@@ -269,56 +274,26 @@ def titles_of_datasets(study):
     }
 
 
-FIGURES = {"quality_control": "Quality control", "latent_space": "Latent spaces", "score_heatmap": "Scores"}
+COLLECTED = [
+    "scores",
+    "perturbation",
+    "generation",
+    "summary",
+    "perturbation_summary",
+    "generation_summary",
+    "absent",
+    "runs",
+    "resources",
+]
 
 
-def figures_of(study):
-    """Every figure of a study."""
-    datasets = CONFIG.studies[study].datasets
-    filtered = [
-        dataset
-        for dataset in datasets
-        if any([*CONFIG.datasets[dataset].qc.model_dump().values(), CONFIG.datasets[dataset].drop_unlabelled])
-    ]
-    subjects = [("quality_control", dataset) for dataset in filtered]
-    if "clustering" in CONFIG.studies[study].evaluations:
-        subjects += [("latent_space", dataset) for dataset in datasets] + [("score_heatmap", "all")]
-    return [f"results/studies/{study}/figures/{figure}/{subject}.svg" for figure, subject in subjects]
-
-
-def data_of_figure(wildcards):
-    """The files that a figure draws."""
-    folder = f"results/studies/{wildcards.study}"
-    if wildcards.figure == "score_heatmap":
-        return {"summary": f"{folder}/summary.tsv"}
-    if wildcards.figure == "quality_control":
-        data = f"results/data/{wildcards.subject}"
-        return {"steps": f"{data}/qc.tsv", "cells": f"{data}/qc_cells.tsv"}
-    models = CONFIG.studies[wildcards.study].models
-    return {
-        "umap": f"{folder}/{wildcards.subject}/umap.h5ad",
-        "tsne": expand("{folder}/{{subject}}/{model}/tsne.h5ad", folder=folder, model=models),
-        "clusters": expand("{folder}/{{subject}}/{model}/clusters.tsv", folder=folder, model=models),
-    }
-
-
-def parameters_of_figure(wildcards, input):
-    """The parameters of a figure's notebook: its files and the names to show."""
-    study = CONFIG.studies[wildcards.study]
-    titles, datasets = titles_of_models(wildcards.study), titles_of_datasets(wildcards.study)
-    models = {name: titles[name] for name in study.models}
-    if wildcards.figure == "score_heatmap":
-        return {"summary": input.summary, "datasets": datasets, "models": models}
-    if wildcards.figure == "quality_control":
-        thresholds = CONFIG.datasets[wildcards.subject].qc.model_dump()
-        return {"title": datasets[wildcards.subject], "steps": input.steps, "cells": input.cells, "thresholds": thresholds}
-    return {
-        "title": datasets[wildcards.subject],
-        "models": models,
-        "umap": input.umap,
-        "tsne": dict(zip(study.models, input.tsne)),
-        "clusters": dict(zip(study.models, input.clusters)),
-    }
+def exports_of(study):
+    """The files of a study for other programs: its tables and, where it clusters cells, its data sets."""
+    settings = CONFIG.studies[study]
+    names = [f"{table}.parquet" for table in COLLECTED]
+    if "clustering" in settings.evaluations:
+        names += [f"{dataset}.h5ad" for dataset in settings.datasets]
+    return [f"results/studies/{study}/exports/{name}" for name in names]
 
 
 def print_headlines():

@@ -1,8 +1,8 @@
-# Needs:    results/studies/{study}/{dataset}/{model}/latents.h5ad
-# Makes:    results/studies/{study}/{dataset}/{model}/tsne.h5ad, of the kind "embedding", and
-#           results/studies/{study}/{dataset}/umap.h5ad, of the kind "umap".
-# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the lowest that did not fail. No score
-#           rests on a map but the protocol of the PBMC3k report. UMAP runs once a data set because it is compiled anew in every process.
+# Needs:    results/studies/{study}/{dataset}/{model}/: latents.h5ad, drawn.h5ad; results/data/{dataset}/preprocessed.h5ad
+# Makes:    results/studies/{study}/{dataset}/{model}/tsne.h5ad, of the kind "embedding", and in
+#           results/studies/{study}/{dataset}/: umap.h5ad, of the kind "umap"; drawn_map.h5ad, of the kind "drawn_map".
+# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the one with the lowest loss. UMAP of the
+#           cells that a model draws among real ones. No score rests on a map but the protocol of the PBMC3k report. UMAP runs once a data set because it is compiled anew in every process.
 
 
 rule embed_tsne:
@@ -57,3 +57,30 @@ rule embed_umap:
         "Drawing UMAP maps of {wildcards.dataset}"
     script:
         "../../scripts/embed_umap.py"
+
+
+rule embed_drawn:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        drawn=over_generation("results/studies/{study}/{dataset}/{model}/drawn.h5ad"),
+        code=code("embed_drawn"),
+    output:
+        "results/studies/{study}/{dataset}/drawn_map.h5ad",
+    log:
+        "results/logs/embed_drawn/{study}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/embed_drawn/{study}/{dataset}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        models=lambda wildcards: generative_models(wildcards.study),
+        n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].embedding.n_neighbors,
+        threads=CONFIG.threads,
+    message:
+        "Drawing UMAP maps of drawn cells of {wildcards.dataset}"
+    script:
+        "../../scripts/embed_drawn.py"

@@ -1,7 +1,12 @@
 # Needs:    a template in workflow/notebooks and the tables and maps that it draws
-# Makes:    results/studies/{study}/figures/{figure}/{subject}.svg and the executed notebook of the same name; the subject is a
-#           data set, or "all".
+# Makes:    results/studies/{study}/figures/{figure}/{subject}.svg, the same as .pdf, and the executed notebook; interactive figures as
+#           .html. FIGURES in common_figures.smk says which there are, and of what.
 # Promises: figures are drawn from results alone; an error in a cell fails the job and leaves the notebook as its log.
+
+
+wildcard_constraints:
+    figure="|".join(FIGURES),
+    subject="|".join(map(re.escape, subjects_of_figures())) or "none",
 
 
 rule figures:
@@ -12,22 +17,25 @@ rule figures:
     output:
         figure=report(
             "results/studies/{study}/figures/{figure}/{subject}.svg",
-            category=lambda wildcards: FIGURES[wildcards.figure],
-            subcategory="{study}",
-            labels={"subject": "{subject}"},
+            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            subcategory="Figures",
+            labels=labels_of_figure,
             caption="../report/figures.rst",
         ),
+        pdf="results/studies/{study}/figures/{figure}/{subject}.pdf",
         notebook="results/studies/{study}/figures/{figure}/{subject}.ipynb",
     log:
         "results/logs/figures/{study}/{figure}/{subject}.log",
         notebook="results/logs/figures/{study}/{figure}/{subject}.ipynb",
     benchmark:
         "results/benchmarks/figures/{study}/{figure}/{subject}.tsv"
+    wildcard_constraints:
+        figure="|".join(name for name in FIGURES if name not in INTERACTIVE),
     conda:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=2000,
         runtime=10,
     params:
         parameters=parameters_of_figure,
@@ -35,3 +43,17 @@ rule figures:
         "Drawing {wildcards.figure} of {wildcards.subject}"
     script:
         "../../scripts/figures.py"
+
+
+use rule figures as interactive_figures with:
+    output:
+        figure=report(
+            "results/studies/{study}/figures/{figure}/{subject}.html",
+            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            subcategory="Figures",
+            labels=labels_of_figure,
+            caption="../report/figures.rst",
+        ),
+        notebook="results/studies/{study}/figures/{figure}/{subject}.ipynb",
+    wildcard_constraints:
+        figure="|".join(INTERACTIVE),

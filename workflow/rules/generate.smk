@@ -1,6 +1,7 @@
 # Needs:    results/data/{dataset}/preprocessed.h5ad, the trained runs of a model on it, and their latents
 # Makes:    results/studies/{study}/{dataset}/{model}/: generation.tsv, of the kind "generation": how like real cells those are that
-#           the model draws; generation_absent.tsv, what does not apply and why.
+#           the model draws; generation_absent.tsv, what does not apply and why; drawn.h5ad, of the kind "drawn": those of the seed
+#           with the lowest loss.
 # Promises: drawn and real cells are in the same units, or generation_absent.tsv says why not. As many cells are drawn for each
 #           component and condition; labels only name the components, by their training cells.
 
@@ -15,6 +16,7 @@ rule generate:
     output:
         scores="results/studies/{study}/{dataset}/{model}/generation.tsv",
         absent="results/studies/{study}/{dataset}/{model}/generation_absent.tsv",
+        drawn="results/studies/{study}/{dataset}/{model}/drawn.h5ad",
     log:
         "results/logs/generate/{study}/{dataset}/{model}.log",
     benchmark:

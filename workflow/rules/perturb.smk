@@ -1,8 +1,9 @@
 # Needs:    results/data/{dataset}/preprocessed.h5ad of a data set with a control, and the trained runs of a model on it; of a data set
 #           whose treated cells of a type are held out, where those are to be predicted.
 # Makes:    results/data/{dataset}/: markers.tsv, the genes that rise most; baselines.tsv, of the kind "perturbation", how well
-#           predictors without a model do, with floor and ceiling. results/studies/{study}/{dataset}/{model}/perturbation.tsv, of the
-#           same kind, one for all seeds of a model. Beside each a table of the kind "absent".
+#           predictors without a model do, with floor and ceiling; responses.tsv, what they predict of each gene, beside real cells.
+#           results/studies/{study}/{dataset}/{model}/: perturbation.tsv, of the kind of baselines.tsv, one for all seeds of a model,
+#           and responses.tsv, of the lowest seed that did not fail. Beside each a table of the kind "absent".
 # Promises: predictors see control cells of the type, and training cells; treated cells held out are only compared with. Genes are
 #           ranked once a data set, on real cells.
 
@@ -14,6 +15,7 @@ rule perturb_data:
     output:
         markers="results/data/{dataset}/markers.tsv",
         scores="results/data/{dataset}/baselines.tsv",
+        responses="results/data/{dataset}/responses.tsv",
         absent="results/data/{dataset}/baselines_absent.tsv",
     log:
         "results/logs/perturb_data/{dataset}.log",
@@ -45,6 +47,7 @@ rule perturb:
         code=code_with_family("perturb"),
     output:
         scores="results/studies/{study}/{dataset}/{model}/perturbation.tsv",
+        responses="results/studies/{study}/{dataset}/{model}/responses.tsv",
         absent="results/studies/{study}/{dataset}/{model}/perturbation_absent.tsv",
     log:
         "results/logs/perturb/{study}/{dataset}/{model}.log",

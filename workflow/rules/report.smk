@@ -1,6 +1,7 @@
 # Needs:    the tables and figures of every study of the run
-# Makes:    results/configuration.yaml, the effective configuration, and results/report.html.
-# Promises: one page that opens without a network.
+# Makes:    results/configuration.yaml, the effective configuration; results/overview.rst, the first page of the report;
+#           results/report.html.
+# Promises: one page that opens without a network, and begins with what came out, what failed, and what it was made of.
 
 
 rule configuration:
@@ -32,11 +33,50 @@ rule configuration:
         "../../scripts/configuration.py"
 
 
+rule overview:
+    input:
+        introduction=os.path.relpath(BASE / "workflow/report/workflow.rst"),
+        counts=expand("results/data/{dataset}/counts.h5ad", dataset=sources_of_run()),
+        data=expand("results/data/{dataset}/preprocessed.h5ad", dataset=data_of_run()),
+        records=over_run(records_of_trainings),
+        scores=over_run(over_study("results/studies/{study}/{dataset}/scores.tsv", evaluation="clustering"), perturbation_scores),
+        runs=expand("results/studies/{study}/runs.tsv", study=CONFIG.run),
+        absent=expand("results/studies/{study}/absent.tsv", study=CONFIG.run),
+        headlines=expand("results/studies/{study}/headline.html", study=CONFIG.run),
+        benchmarks=benchmarks_of_run(),
+        code=code("overview"),
+    output:
+        "results/overview.rst",
+    log:
+        "results/logs/overview.log",
+    benchmark:
+        "results/benchmarks/overview.tsv"
+    localrule: True
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        studies=studies_of_run(),
+        datasets=data_of_run(),
+        sources=sources_of_run(),
+        models=models_of_run(),
+    message:
+        "Writing the first page of the report"
+    script:
+        "../../scripts/overview.py"
+
+
 rule report:
     input:
         configuration="results/configuration.yaml",
+        overview="results/overview.rst",
         results=[path for study in CONFIG.run for path in [f"results/studies/{study}/headline.html", *figures_of(study)]],
         captions=sorted(os.path.relpath(path) for path in (BASE / "workflow/report").glob("*.rst")),
+        stylesheet=os.path.relpath(BASE / "workflow/report/report.css"),
+        script=os.path.relpath(BASE / "workflow/report/report.js"),
         code=code("report"),
     output:
         "results/report.html",

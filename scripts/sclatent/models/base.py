@@ -41,9 +41,14 @@ class Latents(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """Cells drawn from a model: (n, G) expression; (n,) component and condition each was drawn for, None where it has none."""
+    """n cells drawn from a model.
+
+    x: (n, G) expression. expected: (n, G) what the same latents are expected to express; equal to x where no noise is drawn.
+    component, condition: (n,) for which each cell was drawn, None where there is none.
+    """
 
     x: Tensor
+    expected: Tensor
     component: Tensor | None = None
     condition: Tensor | None = None
 
@@ -91,6 +96,12 @@ class LatentModel(nn.Module):
     def generate(self, n: int, sample: bool = False) -> Generated:
         """Return cells drawn from the prior, n for each component and condition; for models that have a prior."""
         raise NotImplementedError
+
+    def generated(self, z: Tensor, sample: bool, condition: Tensor | None = None, component: Tensor | None = None) -> Generated:
+        """Return the cells of latents z (B, L) drawn for conditions (B, C) one-hot and components (B,), as `generate` does."""
+        expected = self.decode(z, condition)
+        x = self.decode(z, condition, sample=True) if sample else expected
+        return Generated(x, expected, component, None if condition is None else condition.argmax(1))
 
     @property
     def sparse_widths(self) -> tuple[int, int] | None:

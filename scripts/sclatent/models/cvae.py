@@ -72,4 +72,4 @@ class Model(vae.Model):
         """Return n cells of each condition, decoded from draws of its prior."""
         condition = each_condition(n, self.n_conditions, self.device)
         z = draw_normal(*self.prior(condition)) if self.condition_in_prior else self.draw_prior(len(condition))
-        return Generated(self.decode(z, condition, sample), condition=condition.argmax(1))
+        return self.generated(z, sample, condition)

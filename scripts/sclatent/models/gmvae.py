@@ -312,10 +312,8 @@ class Model(LatentModel):
         z = draw_normal(mean, log_var) if sample else mean
         z = z.unflatten(0, (n, n_conditions)).transpose(1, 2).flatten(0, 2)
         component = torch.arange(self.n_components, device=z.device).repeat_interleave(n_conditions).repeat(n)
-        if not self.n_conditions:
-            return Generated(self.decode(z, None, sample), component)
-        condition = torch.arange(n_conditions, device=z.device).repeat(n * self.n_components)
-        return Generated(self.decode(z, one_hot(condition, n_conditions), sample), component, condition)
+        condition = torch.eye(n_conditions).to(z).repeat(n * self.n_components, 1) if self.n_conditions else None
+        return self.generated(z, sample, condition, component)
 
 
 def inverse_soft_clip(out: Tensor, low: float, high: float) -> Tensor:

@@ -97,7 +97,7 @@ class Model(LatentModel):
     @torch.no_grad()
     def generate(self, n: int, sample: bool = False) -> Generated:
         """Return n cells decoded from draws of the prior."""
-        return Generated(self.decode(self.draw_prior(n), sample=sample))
+        return self.generated(self.draw_prior(n), sample)
 
 
 def below_overflow(log_var: Tensor) -> Tensor:

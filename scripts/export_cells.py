@@ -1,0 +1,23 @@
+"""Write a data set of a study with the latents, maps, clusters and components that the best seed of every model has for it."""
+
+from _job import provenance, run
+from sclatent.exports import add_model
+from sclatent.matrices import read_matrix, write_matrix
+from sclatent.tables import read_table
+
+
+def main(snakemake):
+    files, params = snakemake.input, snakemake.params
+    adata, umap = read_matrix(files.data), read_matrix(files.umap)
+    models = {}
+    for (model, title), *paths in zip(params.models.items(), files.latents, files.tsne, files.clusters, strict=True):
+        latents, tsne, clusters = paths
+        choice = add_model(adata, model, read_matrix(latents), read_matrix(tsne), umap, read_table(clusters, "clusters"))
+        models[model] = {"title": title, **choice}
+    adata.uns["sclatent"] = {"study": snakemake.wildcards.study, "title": params.title, "models": models}
+    inputs = [files.data, files.umap, *files.latents, *files.tsne, *files.clusters]
+    write_matrix(adata, snakemake.output[0], "export", provenance(snakemake, inputs))
+
+
+if __name__ == "__main__":
+    run(main)

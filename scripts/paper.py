@@ -1,0 +1,42 @@
+"""Typeset the paper from finished results."""
+
+from pathlib import Path
+
+import yaml
+
+from _job import provenance, run
+from sclatent.atomic import replacing
+from sclatent.paper import read_records, read_references, read_study, render_caption, software, typeset
+from sclatent.provenance import as_text
+
+
+def main(snakemake):
+    files, params = snakemake.input, snakemake.params
+    data = [files.configuration, *files.tables, *files.quality_control, *files.trainings, *files.figures]
+    origin = provenance(snakemake, [*data, files.captions, *files.template, files.references])
+    values = {
+        "configuration": yaml.safe_load(Path(files.configuration).read_text()),
+        "studies": {name: {**study, **read_study(f"results/studies/{name}")} for name, study in params.studies.items()},
+        "quality_control": {
+            name: read_records(path, "qc") for name, path in zip(params.datasets, files.quality_control, strict=True)
+        },
+        "figures": [
+            {
+                **figure,
+                "caption": render_caption(files.captions, figure["wildcards"]),
+                "command": params.command.format(figure["path"]),
+            }
+            for figure in params.figures
+        ],
+        "references": read_references(files.references, list(params.studies)),
+        "software": software([*files.tables, *files.quality_control], files.trainings),
+        "command": params.command.format("paper"),
+        "provenance": as_text(origin),
+        "fingerprint": origin["fingerprint"],
+    }
+    with replacing(snakemake.output[0]) as temporary:
+        temporary.write_bytes(typeset(files.template, values, files.figures))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,26 @@
+# Needs:    common.smk, common_figures.smk and common_report.smk
+# Makes:    nothing; the helpers by which the paper's rule knows the data sets and figures of this run.
+# Promises: the figures of the paper are those of the report, interactive ones apart.
+
+def quality_control_of_paper():
+    """What quality control left, by data set of this run: the file of the data set, or of itself with treated cells held out."""
+    paths = {}
+    for name in data_of_run():
+        paths.setdefault(table_entry(name), f"results/data/{name}/qc.tsv")
+    return paths
+
+
+def figures_of_paper():
+    """Every figure of the paper: its path, its wildcards by name, its title and that of its subject."""
+    figures = []
+    for study in CONFIG.run:
+        for path in filter(lambda path: path.endswith(".svg"), figures_of(study)):
+            wildcards = {"study": study, "figure": Path(path).parent.name, "subject": Path(path).stem}
+            figures.append({"path": path, "wildcards": wildcards, **labels_of_figure(Wildcards(fromdict=wildcards))})
+    return figures
+
+
+def command_of_run():
+    """How this run is repeated for a target that stands in the place of the braces."""
+    files = " ".join(os.path.relpath(path) for path in workflow.overwrite_configfiles)
+    return f"snakemake --force {{}}{f' --configfile {files}' if files else ''}"

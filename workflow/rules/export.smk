@@ -1,0 +1,61 @@
+# Needs:    results/data/{dataset}/preprocessed.h5ad; latents, maps and clusters of every model of a study; the tables of collect
+# Makes:    results/studies/{study}/exports/: {dataset}.h5ad, of the kind "export", one a data set that the study clusters, and
+#           the tables as {table}.parquet.
+# Promises: cells come with what the seed of the lowest loss over cells held out made of them, never the best-scored one; files
+#           open in scanpy, cellxgene and what reads Parquet; a table holds the same as its TSV.
+
+
+rule export_cells:
+    input:
+        data="results/data/{dataset}/preprocessed.h5ad",
+        umap="results/studies/{study}/{dataset}/umap.h5ad",
+        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
+        tsne=over_study("results/studies/{study}/{dataset}/{model}/tsne.h5ad"),
+        clusters=over_study("results/studies/{study}/{dataset}/{model}/clusters.tsv"),
+        code=code("export_cells"),
+    output:
+        "results/studies/{study}/exports/{dataset}.h5ad",
+    log:
+        "results/logs/export_cells/{study}/{dataset}.log",
+    benchmark:
+        "results/benchmarks/export_cells/{study}/{dataset}.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    params:
+        title=lambda wildcards: titles_of_datasets(wildcards.study)[wildcards.dataset],
+        models=lambda wildcards: {
+            model: titles_of_models(wildcards.study)[model] for model in CONFIG.studies[wildcards.study].models
+        },
+    message:
+        "Exporting {wildcards.dataset} with what models made of it"
+    script:
+        "../../scripts/export_cells.py"
+
+
+rule export_tables:
+    input:
+        tables=expand("results/studies/{{study}}/{table}.tsv", table=COLLECTED),
+        code=code("export_tables"),
+    output:
+        expand("results/studies/{{study}}/exports/{table}.parquet", table=COLLECTED),
+    log:
+        "results/logs/export_tables/{study}.log",
+    benchmark:
+        "results/benchmarks/export_tables/{study}.tsv"
+    localrule: True
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        kinds=COLLECTED,
+    message:
+        "Exporting the tables of {wildcards.study}"
+    script:
+        "../../scripts/export_tables.py"

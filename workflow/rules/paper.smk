@@ -1,0 +1,50 @@
+# Needs:    the tables and figures of every study of the run, the template in workflow/paper, the captions of the report
+# Makes:    results/paper.pdf: methods from the effective configuration, results beside those of the reference works.
+# Promises: every number of a result is read from a table by name, and one that is missing fails the job; no network, no font of
+#           the machine; the same inputs give the same bytes.
+
+
+rule paper:
+    input:
+        configuration="results/configuration.yaml",
+        tables=expand(
+            "results/studies/{study}/{table}.tsv",
+            study=CONFIG.run,
+            table=["summary", "perturbation_summary", "generation_summary", "runs", "absent"],
+        ),
+        quality_control=list(quality_control_of_paper().values()),
+        trainings=over_run(records_of_trainings),
+        figures=[figure["path"] for figure in figures_of_paper()],
+        captions=os.path.relpath(BASE / "workflow/report/figures.rst"),
+        template=sorted(os.path.relpath(path) for path in (BASE / "workflow/paper").glob("*.typ")),
+        references=os.path.relpath(BASE / "workflow/paper/references.yaml"),
+        code=code("paper"),
+    output:
+        "results/paper.pdf",
+    log:
+        "results/logs/paper.log",
+    benchmark:
+        "results/benchmarks/paper.tsv"
+    localrule: True
+    conda:
+        "../../envs/paper.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        studies={
+            study: {
+                "title": CONFIG.studies[study].title,
+                "datasets": titles_of_datasets(study),
+                "models": titles_of_models(study),
+            }
+            for study in CONFIG.run
+        },
+        datasets=list(quality_control_of_paper()),
+        figures=figures_of_paper(),
+        command=command_of_run(),
+    message:
+        "Typesetting the paper"
+    script:
+        "../../scripts/paper.py"

@@ -18,7 +18,7 @@ def main(snakemake):
         seed, latents = best_seed(adata), arrays_of(adata)
         for part in ("mean", "sample", "w_mean", "w_sample"):
             latent = latents.get((part, seed))
-            if latent is None or (part != "mean" and latent.shape[1] <= 2):  # two dimensions are drawn as they are
+            if latent is None or (part != "mean" and latent.shape[1] in (0, 2)):  # two dimensions are drawn as they are
                 continue
             make_deterministic(seed, params.threads)
             key = f"umap_{model}_seed_{seed}" + ("" if part == "mean" else f"_{part}")

@@ -3,8 +3,6 @@
 import html
 from pathlib import Path
 
-import pandas as pd
-
 from _job import provenance, run
 from sclatent import overview
 from sclatent.atomic import write_text
@@ -16,7 +14,7 @@ def main(snakemake):
     files, params = snakemake.input, snakemake.params
     kinds = ("studies", "datasets", "sources", "models")
     titles = {kind: {name: entry["title"] for name, entry in params[kind].items()} for kind in kinds}
-    runs = pd.concat([read_table(path, "runs") for path in files.runs]).drop_duplicates(["dataset", "model", "seed"])
+    runs = overview.all_runs([read_table(path, "runs") for path in files.runs])
     failures = overview.failures_table(runs, titles["datasets"], titles["models"])
     absent = {name: read_table(path, "absent") for name, path in zip(params.studies, files.absent, strict=True)}
     absences = overview.absences_table(absent, titles["studies"])

@@ -164,6 +164,16 @@ def test_latents_of_two_dimensions_are_drawn_as_they_are_and_others_as_umap(obs,
     assert texts(figure.axes[8]) == ["every seed failed"]
 
 
+def test_a_latent_without_dimensions_has_no_panel_and_one_of_one_dimension_has_its_umap(obs, latents):
+    good = latents["good"]
+    good.obsm["w_mean_seed_3"] = good.obsm["w_sample_seed_3"] = np.empty((N, 0), dtype=np.float32)
+    good.obsm["sample_seed_3"] = points(1)
+    umaps = ad.AnnData(obs=obs, obsm={"umap_good_seed_3": points(2) + 5, "umap_good_seed_3_sample": points(2) + 7})
+    figure = latent_parts({"good": "Good"}, latents, umaps)
+    assert [drawn_cells(axis) for axis in figure.axes[:4]] == [N, N, 0, 0]
+    assert figure.axes[1].get_title() == "z, sample (UMAP)"
+
+
 def test_the_page_in_three_dimensions_shows_one_map_at_a_time(tmp_path, maps):
     shown = {"d/good": maps["good"], "d/bad": maps["bad"], "d/best": maps["good"]}
     page = latent_space_3d({"d": "Data"}, TITLES | {"best": "Best"}, shown)

@@ -46,7 +46,7 @@ def drawn_as(cell_type, condition, component, seed=0) -> ad.AnnData:
 def maps():
     """Maps of a mixture with conditions, of a model without either, and of one that draws nothing."""
     drawn = {
-        "mixture": drawn_as(["a", "a", "b", "none"] * 5, ["ctrl", "stim"] * 10, ["0", "1", "2", "3"] * 5, seed=3),
+        "mixture": drawn_as(["a", "a", "b", "no type"] * 5, ["ctrl", "stim"] * 10, ["0", "1", "2", "3"] * 5, seed=3),
         "vae": drawn_as(["all"] * 15, ["all"] * 15, ["all"] * 15, seed=4),
         "bad": no_cells(GENES, "every seed failed"),
     }
@@ -186,7 +186,7 @@ def rows_of(axis) -> list[str]:
 
 
 def test_images_are_those_that_each_component_expects():
-    mixture = drawn_as(["a", "none"] * 12, ["all"] * 24, ["10", "2"] * 12, seed=3)
+    mixture = drawn_as(["a", "no type"] * 12, ["all"] * 24, ["10", "2"] * 12, seed=3)
     figure = drawn_images({"mixture": "Mixture"}, {"mixture": mixture}, real_cells())
     (axis,) = figure.axes
     assert axis.get_title() == "Mixture, seed 3"

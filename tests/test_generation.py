@@ -105,14 +105,14 @@ def sizes_of(drawn) -> dict:
 def test_cells_of_components_without_a_name_are_drawn_and_not_scored(real):
     drawn = draw(fake(4), None, [], ["x", None, "y", "x"], 7.0)
     assert sizes_of(drawn.named()) == {("x", "all"): N_DRAWN // 2, ("y", "all"): N_DRAWN // 4}
-    assert sizes_of(drawn) == {**sizes_of(drawn.named()), ("none", "all"): N_DRAWN // 4}
+    assert sizes_of(drawn) == {**sizes_of(drawn.named()), ("no type", "all"): N_DRAWN // 4}
     assert drawn.component.tolist() == drawn.values[:, 0].astype(int).astype(str).tolist()
     assert set(drawn.values[drawn.cell_type == "x", 0]) == {0, 3}
     assert set(drawn.values[drawn.cell_type == "y", 0]) == {2}
     assert set(drawn.values[:, 2]) == {7}
-    assert set(drawn.expected[drawn.cell_type == "none", 0]) == {101}
+    assert set(drawn.expected[drawn.cell_type == "no type", 0]) == {101}
     typed = drawn_of([(draw_real("a", 60, seed=1), "a", "ctrl")])
-    both = drawn_of([(draw_real("b", 60), "none", "ctrl"), (draw_real("a", 60, seed=1), "a", "ctrl")])
+    both = drawn_of([(draw_real("b", 60), "no type", "ctrl"), (draw_real("a", 60, seed=1), "a", "ctrl")])
     assert score_drawn(both, real) == score_drawn(typed, real)
 
 
@@ -196,7 +196,7 @@ def test_drawn_cells_are_kept_with_what_is_expected_of_them(tmp_path):
     assert kept.uns["seed"] == 3
     assert "absent" not in kept.uns
     groups = kept.obs.drop_duplicates().astype(str).to_numpy().tolist()
-    assert groups == [["x", "c", "0"], ["x", "s", "0"], ["none", "c", "1"], ["none", "s", "1"]]
+    assert groups == [["x", "c", "0"], ["x", "s", "0"], ["no type", "c", "1"], ["no type", "s", "1"]]
 
 
 def test_where_no_cells_are_kept_there_is_the_reason(tmp_path):

@@ -405,6 +405,12 @@ def test_labels_that_say_nothing_are_missing(tmp_path, missing):
     assert list(adata.obs["cell_type"].cat.categories) == ["B", "NK", "T"]
 
 
+@pytest.mark.parametrize("label", ["cell_type", "condition"])
+@pytest.mark.parametrize("name", ["all", "no type", "mean of types", "mean of groups"])
+def test_a_label_with_a_name_that_results_need_is_refused(label, name):
+    assert f"a {label} is called '{name}'" in refusal(source(kind=["a", "b", name] * 4), columns={label: "kind"})
+
+
 def test_cells_without_a_label_are_refused_once_quality_control_is_done():
     with pytest.raises(
         UserError, match=r"3 of the 12 cells .* have no cell_type \(the first: cell_2, cell_6, cell_10\).*drop_unlab"

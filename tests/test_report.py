@@ -14,6 +14,7 @@ from jinja2 import Environment
 
 from sclatent.overview import (
     absences_table,
+    all_runs,
     as_rst,
     costs_table,
     failures_table,
@@ -196,6 +197,16 @@ def test_the_provenance_of_many_results_does_not_spoil_the_page():
     assert json.loads(page.split("\n\n")[0].removeprefix(".. ")) == json.loads(origin)
 
 
+def test_a_run_that_failed_in_any_study_has_failed():
+    keys = {"dataset": "d", "model": "m", "seed": [0, 1]}
+    predicted = pd.DataFrame({**keys, "status": "trained", "reason": None})
+    clustered = pd.DataFrame({**keys, "status": ["trained", "failed"], "reason": [None, "the model collapsed"]})
+    for tables in ([predicted, clustered], [clustered, predicted]):
+        runs = all_runs(tables).set_index("seed")
+        assert runs["status"].to_dict() == {0: "trained", 1: "failed"}
+        assert runs.loc[1, "reason"] == "the model collapsed"
+
+
 def test_costs_are_summed_and_compared_over_the_jobs_of_a_rule(tmp_path):
     measured = {"train/d/m/0": (100, 50.0), "train/d/m/1": (30.26, 250), "fetch/a/b.gz": (0.5, "-")}
     paths = []
@@ -251,5 +262,6 @@ def test_settings_are_put_in_words():
     half = {"labels": "cell_type", "share": 0.5, "dataset": None}
     other = {"labels": "louvain", "share": 1, "dataset": "few"}
     assert labels_told(None, None) == "nothing"
-    assert labels_told("condition", half) == "condition, cell_type of 50% of the cells"
-    assert labels_told(None, other) == "Louvain clusters of 100% of the cells in few"
+    assert labels_told("condition", half) == "condition, cell_type of 50 % of the cells"
+    assert labels_told(None, half | {"share": 0.002}) == "cell_type of 0.2 % of the cells"
+    assert labels_told(None, other) == "Louvain clusters of 100 % of the cells in few"

@@ -6,7 +6,9 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-ALL, UNNAMED = "all", "none"  # of cells drawn for no type or condition in particular; of a component that stands for no type
+# Names that no label has, as ingestion sees to: of cells drawn for no type or condition in particular, and of a component that
+# stands for no type.
+ALL, UNNAMED = "all", "no type"
 
 
 class Drawn(NamedTuple):
@@ -14,7 +16,7 @@ class Drawn(NamedTuple):
 
     values, expected: (n, G) with the noise of the likelihood, and what the same latents are expected to express. cell_type,
     condition, component: (n,) for which each was drawn, "all" where the model has none; the type of a component that stands for
-    no type is "none".
+    no type is "no type".
     """
 
     values: np.ndarray

@@ -43,7 +43,8 @@ def add_model(
         f"X_{model}_tsne_3d": of_seed["tsne_3d"],
     }
     if "responsibilities" in of_seed:
-        slots |= {f"X_{model}_w": of_seed["w_mean"], f"{model}_responsibilities": of_seed["responsibilities"]}
+        slots[f"{model}_responsibilities"] = of_seed["responsibilities"]
+        slots |= {f"X_{model}_w": of_seed["w_mean"]} if of_seed["w_mean"].shape[1] else {}
     for slot, values in slots.items():
         if slot in adata.obsm:
             raise UserError(f"obsm['{slot}'] is of the model '{model}' and of another model, too; rename one of the two")

@@ -18,6 +18,8 @@ from sclatent.errors import UserError, nearest
 
 logger = logging.getLogger(__name__)
 
+# Names that tables give to what is no type or condition: cells of any, components of none, and means.
+RESERVED = ("all", "no type", "mean of types", "mean of groups")
 LABELS = ("cell_type", "condition", "batch")
 MISSING = ["", "NA", "NaN", "nan", "None", "null"]  # how tables say that a label is not known
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
@@ -56,6 +58,8 @@ def ingest(
     for label in labels:
         if labels[label].isna().all():
             raise UserError(f"no cell has a value in column '{columns.get(label)}', the {label}; name another column")
+        if label != "batch" and (taken := [name for name in RESERVED if name in labels[label].cat.categories]):
+            raise UserError(f"a {label} is called '{taken[0]}', a name that tables of results need for themselves; rename it")
     control = control or source.uns.get("control")
     if control is not None and control not in labels["condition"].cat.categories:
         raise UserError(

@@ -24,7 +24,8 @@ VALUES = {"unit": "8-bit intensities by 255", "none": "as they are"}
 def data_table(paths: Mapping[str, str], settings: Mapping[str, dict]) -> pd.DataFrame:
     """Return a row a data set: cells, genes, cell types, conditions, cells held out, and what its values are.
 
-    paths: files of the kind "preprocessed" by the name of the data set; settings: of each, its title and how it is normalised.
+    paths: files of the kind "preprocessed" by the name of the data set; settings: of each, its title, its labels and how it is
+    normalised.
     """
     rows = []
     for name, path in paths.items():
@@ -33,7 +34,8 @@ def data_table(paths: Mapping[str, str], settings: Mapping[str, dict]) -> pd.Dat
             n_vars = len(file["var"][file["var"].attrs["_index"]])
         conditions = list(obs["condition"].cat.categories) if "condition" in obs else []
         row = {"data set": settings[name]["title"], "cells": f"{len(obs):,}", "genes": f"{n_vars:,}"}
-        row |= {"cell types": str(obs["cell_type"].nunique()), "conditions": ", ".join(conditions) or NOTHING}
+        derived = " (derived)" if settings[name]["labels"] == "derived" else ""
+        row |= {"cell types": f"{obs['cell_type'].nunique()}{derived}", "conditions": ", ".join(conditions) or NOTHING}
         row |= {"cells held out": f"{(obs['split'] == 'held_out').sum():,}", "values": values_text(settings[name])}
         rows.append(row)
     return pd.DataFrame(rows)
@@ -66,7 +68,7 @@ def labels_told(condition: str | None, supervision: Mapping | None) -> str:
     if supervision is not None:
         labels = "Louvain clusters" if supervision["labels"] == "louvain" else supervision["labels"]
         source = "" if supervision["dataset"] is None else f" in {supervision['dataset']}"
-        words.append(f"{labels} of {supervision['share']:.0%} of the cells{source}")
+        words.append(f"{labels} of {100 * supervision['share']:.3g} % of the cells{source}")
     return ", ".join(words) or "nothing"
 
 
@@ -89,6 +91,12 @@ def models_table(models: Mapping[str, dict], records: Iterable[str], runs: pd.Da
         }
         for name, model in models.items()
     )
+
+
+def all_runs(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return every run of tables of the kind "runs" once; one that failed in any of them, as in encoding, has failed."""
+    runs = pd.concat(tables, ignore_index=True)
+    return runs.sort_values("status", kind="stable").drop_duplicates(["dataset", "model", "seed"]).sort_index()
 
 
 def failures_table(runs: pd.DataFrame, datasets: Mapping[str, str], models: Mapping[str, str]) -> pd.DataFrame:

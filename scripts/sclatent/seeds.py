@@ -35,7 +35,7 @@ def losses_of(adata: ad.AnnData) -> dict[int, float]:
 def best_seed(adata: ad.AnnData) -> int | None:
     """Return the seed with the lowest loss in a file of the kind "latents", the one to show; None where every seed failed.
 
-    No label and no score has a part in the choice.
+    No score has a part in the choice, and no label but what the model is told of each cell as its condition.
     """
     losses = {seed: loss if math.isfinite(loss) else math.inf for seed, loss in losses_of(adata).items()}
     return min(losses, key=losses.get, default=None)

@@ -29,7 +29,7 @@ def data_of_run():
     for study in CONFIG.run:
         names += CONFIG.studies[study].datasets if set(CONFIG.studies[study].evaluations) != {"perturbation"} else []
         names += perturbed_datasets(study)
-    keys = {"title", "normalization", "target_sum", "n_top_genes", "scale", "balance"}
+    keys = {"title", "labels", "normalization", "target_sum", "n_top_genes", "scale", "balance"}
     return {name: DATASETS[name].model_dump(include=keys) for name in names}
 
 

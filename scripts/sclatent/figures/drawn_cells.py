@@ -45,7 +45,7 @@ def drawn_cells(titles: dict[str, str], maps: ad.AnnData, scores: pd.DataFrame) 
             _panels(axes, cells[cells["model"] == model], types, groups)
         for axis, shown in zip(grid[0], ("real by type", "drawn by type", "real and drawn", "drawn by condition"), strict=False):
             axis.set_title(shown)
-        legend(figure, types | ORIGINS | groups)
+        legend(figure, types, ORIGINS, groups)
     return figure
 
 

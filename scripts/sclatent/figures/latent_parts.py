@@ -41,13 +41,15 @@ def latent_parts(titles: dict[str, str], latents: dict[str, ad.AnnData], umaps: 
                 say(axes[0], "every seed failed")
             axes[0].axis("on")
             name_row(axes[0], titles[model], seed)
-        legend(figure, {name: look for of_label in looks.values() for name, look in of_label.items()})
+        legend(figure, *looks.values())
     return figure
 
 
 def _points(latents: ad.AnnData, umaps: ad.AnnData, model: str, part: str, seed: int | None) -> np.ndarray | None:
     """Return what is drawn of a latent, (n, 2); None where the model has none."""
     values = latents.obsm.get(f"{part}_seed_{seed}")
-    if values is None or values.shape[1] == 2:
+    if values is None or values.shape[1] == 0:
+        return None
+    if values.shape[1] == 2:
         return values
     return umaps.obsm[f"umap_{model}_seed_{seed}" + ("" if part == "mean" else f"_{part}")]

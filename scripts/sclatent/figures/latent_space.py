@@ -61,7 +61,7 @@ def latent_space(
             scatter(axes[3], umaps.obsm[f"umap_{model}_seed_{seed}"], cell_types, looks, "UMAP, true labels")
             if groups:
                 scatter(axes[4], umaps.obsm[f"umap_{model}_seed_{seed}"], conditions, groups, "UMAP, conditions")
-        legend(figure, looks | groups)
+        legend(figure, looks, groups)
     return figure
 
 

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 
 from sclatent.atomic import replacing
 
-WIDTH = 7.1  # inches, two columns of a journal: printed at that width, no text is smaller than SMALL points
-SMALL = 6
+WIDTH = 7.1  # inches, two columns of a journal
+SMALL = 6  # points, of what need not be read at once; within heat maps and rankings one less
 STYLE = {
     "font.size": 7,
     "axes.titlesize": 7,
@@ -87,12 +87,13 @@ def say(axis: Axes, words: str) -> None:
     axis.text(0.5, 0.5, words, ha="center", va="center", transform=axis.transAxes)
 
 
-def legend(figure: Figure, looks: Mapping[str, Look], title: str | None = None) -> None:
+def legend(figure: Figure, *looks: Mapping[str, Look]) -> None:
     """Write below a figure which category has which look, in as many columns as the width has room for."""
-    handles = [Line2D([], [], linestyle="", marker=m, color=c, markersize=4, label=name) for name, (c, m) in looks.items()]
-    longest = max(map(len, looks), default=1)
-    ncols = max(1, min(len(looks), int(WIDTH * 14 / (longest + 5))))
-    figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False, title=title)
+    entries = [entry for of_kind in looks for entry in of_kind.items()]
+    handles = [Line2D([], [], linestyle="", marker=m, color=c, markersize=4, label=name) for name, (c, m) in entries]
+    longest = max((len(name) for name, _ in entries), default=1)
+    ncols = max(1, min(len(entries), int(WIDTH * 14 / (longest + 5))))
+    figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False)
 
 
 def save(figure: Figure, path: str | Path, provenance: str) -> None:

@@ -14,9 +14,12 @@ def main(snakemake):
     files, params = snakemake.input, snakemake.params
     data = [files.configuration, *files.tables, *files.quality_control, *files.trainings, *files.figures]
     origin = provenance(snakemake, [*data, files.captions, *files.template, files.references])
+    tables = {}
+    for path in files.tables:
+        tables.setdefault(Path(path).parent.name, []).append(path)
     values = {
         "configuration": yaml.safe_load(Path(files.configuration).read_text()),
-        "studies": {name: {**study, **read_study(f"results/studies/{name}")} for name, study in params.studies.items()},
+        "studies": {name: {**study, **read_study(tables[name])} for name, study in params.studies.items()},
         "quality_control": {
             name: read_records(path, "qc") for name, path in zip(params.datasets, files.quality_control, strict=True)
         },
@@ -24,13 +27,14 @@ def main(snakemake):
             {
                 **figure,
                 "caption": render_caption(files.captions, figure["wildcards"]),
-                "command": params.command.format(figure["path"]),
+                "command": f"snakemake --force {figure['path']} --configfile {files.configuration}",
             }
             for figure in params.figures
         ],
+        "conditions": params.conditions,
         "references": read_references(files.references, list(params.studies)),
         "software": software([*files.tables, *files.quality_control], files.trainings),
-        "command": params.command.format("paper"),
+        "command": f"snakemake --force paper --configfile {files.configuration}",
         "provenance": as_text(origin),
         "fingerprint": origin["fingerprint"],
     }

@@ -81,7 +81,8 @@ class Build:
 
     def __init__(self, folder: Path, config: Config):
         self.folder, self.template = folder, TEMPLATE
-        self.write("results/configuration.yaml", "# {}\n" + yaml.safe_dump(config.model_dump(mode="json")))
+        self.configuration = config.model_dump(mode="json")
+        self.tables_in = "results/studies"
         absent = pd.DataFrame(
             [
                 ("perturbation", "blobs", None, "class_0, trtmnt: top_100", "there are 16 genes"),
@@ -121,6 +122,7 @@ class Build:
         )
         wildcards = {"study": "drugs", "figure": "quality_control", "subject": "blobs"}
         self.figures = [{"path": figure, "wildcards": wildcards, "figure": "Quality control", "of": "Blobs"}]
+        self.conditions = {"ae": None, "cgmvae_blobs": "condition"}
 
     def write(self, name: str, text: str) -> str:
         path = self.folder / name
@@ -138,7 +140,7 @@ class Build:
     def tables_on_disk(self) -> list[str]:
         paths = []
         for study, kind in itertools.product(self.titles, [*SUMMARIES, "runs", "absent"]):
-            paths.append(f"results/studies/{study}/{kind}.tsv")
+            paths.append(f"{self.tables_in}/{study}/{kind}.tsv")
             (self.folder / paths[-1]).parent.mkdir(parents=True, exist_ok=True)
             table = self.tables.get((study, kind), pd.DataFrame(columns=list(TABLES[kind])))
             origin = {"sclatent": "0", "python": "3", "packages": {"scipy": "1.2"}}
@@ -155,7 +157,7 @@ class Build:
     def make(self) -> bytes:
         datasets = [dataset for study in self.titles.values() for dataset in study["datasets"]]
         files = {
-            "configuration": "results/configuration.yaml",
+            "configuration": self.write("results/configuration.yaml", "# {}\n" + yaml.safe_dump(self.configuration)),
             "tables": self.tables_on_disk(),
             "quality_control": [self.quality_control(dataset) for dataset in datasets],
             "trainings": ["results/runs/blobs/ae/0/run.json"],
@@ -165,19 +167,41 @@ class Build:
             "references": str(TEMPLATE / "references.yaml"),
             "code": [__file__],
         }
-        params = {"studies": self.titles, "datasets": datasets, "figures": self.figures, "command": "snakemake --force {}"}
+        params = {"studies": self.titles, "datasets": datasets, "figures": self.figures, "conditions": self.conditions}
         output = ["results/paper.pdf"]
         with contextlib.chdir(self.folder):
             script.main(Named(rule="paper", input=Named(files), params=Named(params), output=output, wildcards=Named()))
         return (self.folder / output[0]).read_bytes()
 
-    def texts(self, selector: str = "figure") -> list[str]:
-        """Make the paper and return the texts of all its elements of a kind; of its tables and figures where none is named."""
+    def elements(self, selector: str) -> list[dict]:
+        """Make the paper and return all its elements of a kind."""
         given, compile_pdf = [], typst.compile
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(typst, "compile", lambda files, **options: given.append(files) or compile_pdf(files, **options))
             self.make()
-        return [" ".join(text_of(element).split()) for element in json.loads(typst.query(given[0], selector))]
+        return json.loads(typst.query(given[0], selector))
+
+    def texts(self, selector: str = "figure") -> list[str]:
+        """Make the paper and return the texts of all its elements of a kind; of its tables and figures where none is named."""
+        return [" ".join(text_of(element).split()) for element in self.elements(selector)]
+
+    def words(self) -> str:
+        """Make the paper and return the text of its paragraphs."""
+        return " ".join(self.texts("par"))
+
+    def absent(self, study: str, *rows: tuple) -> None:
+        """Say of what else a study has none: evaluation, data set, model, what and why."""
+        table = pd.DataFrame(rows, columns=["evaluation", "dataset", "model", "what", "reason"])
+        self.tables[study, "absent"] = pd.concat([self.tables.get((study, "absent")), table])
+
+    def runs(self, study: str, dataset: str, **failed: int) -> None:
+        """Say how many of three seeds of each model failed."""
+        rows = [
+            (dataset, model, seed, "failed" if seed < n else "trained", "the loss is nan" if seed < n else None)
+            for model, n in failed.items()
+            for seed in range(3)
+        ]
+        self.tables[study, "runs"] = pd.DataFrame(rows, columns=list(TABLES["runs"]))
 
 
 @pytest.fixture(scope="module")
@@ -281,13 +305,105 @@ def test_what_does_not_apply_is_a_dash_and_what_failed_says_so(build):
     assert "PCA of 50 – – – – – – –" in nmi
 
 
+def test_a_study_of_which_no_cell_type_can_be_predicted_says_so(build):
+    del build.tables["drugs", "perturbation_summary"]
+    assert build.words().count("No cell type of Drugs could be predicted.") == 2, "in the abstract and the results"
+
+
+def test_models_that_all_failed_are_reported(build):
+    models = [*MODELS, "floor.pca_50"]
+    build.tables["pbmc3k_report", "summary"] = build.tables["pbmc3k_report", "summary"].iloc[:0]
+    build.runs("pbmc3k_report", "pbmc3k_h5ad", **dict.fromkeys(models, 3))
+    texts = build.texts()
+    (nmi,) = [text for text in texts if "NMI of k-means on the mean latent" in text]
+    assert nmi.count("failed – – – – – –") == len(models)
+    assert any("What reference works report" in text for text in texts)
+    build.runs("pbmc3k_report", "pbmc3k_h5ad", **dict.fromkeys(models, 3) | {"ae": 2})
+    with pytest.raises(UserError, match=r"summary\.tsv: no row with .*model: ae,"):
+        build.make()
+
+
+def test_a_model_whose_groups_all_have_too_few_cells_is_a_row_of_dashes(build):
+    for metric in ("two_sample_auc", "mmd", "right_label"):
+        build.drop("drugs", "generation_summary", model="cgmvae_blobs", metric=metric)
+    with pytest.raises(UserError, match=r"no row with .*model: cgmvae_blobs, metric: two_sample_auc"):
+        build.make()
+    build.absent("drugs", ("generation", "blobs", "cgmvae_blobs", "class_0, ctrl", "3 cells are drawn and 5 are real, too few"))
+    (drawn,) = [text for text in build.texts() if "Drawn cells" in text]
+    share = number("blobs", "cgmvae_blobs", "all", "mean of groups", "types_drawn")
+    assert f"cGMVAE of blobs – – {share:.3f} ± 0.012" in drawn
+
+
+def test_a_group_of_too_few_cells_excuses_no_other_group(build):
+    build.drop("drugs", "generation_summary", model="cgmvae_blobs", metric="mmd")
+    build.absent("drugs", ("generation", "blobs", "cgmvae_blobs", "class_0, ctrl", "3 cells are drawn and 5 are real, too few"))
+    with pytest.raises(UserError, match="metric: mmd"):
+        build.make()
+
+
+def test_the_abstract_compares_predictors_with_the_floor_only_where_there_are_intervals(build):
+    assert "Of the predictors that have an interval, 4 exceed" in build.words()
+    build.tables["drugs", "perturbation_summary"][["ci_low", "ci_high"]] = None
+    words = build.words()
+    assert "Of the predictors" not in words
+    assert "The best predictor is" in words
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [(([0], [1]), "with 1 seed and"), (([0, 1], [0, 1]), "with 2 seeds and"), (([0, 1, 2], [4]), "1 to 3 seeds")],
+)
+def test_the_abstract_counts_seeds(build, seeds, words):
+    for study, of_study in zip(build.configuration["studies"].values(), seeds, strict=True):
+        study["seeds"] = of_study
+    assert words in build.words()
+
+
+def test_a_command_has_the_path_as_it_is(build):
+    old, figure = build.figures[0]["path"], "results/studies/drugs/figures/quality_control/a{b}.svg"
+    build.write(figure, (build.folder / old).read_text())
+    build.figures[0]["path"] = figure
+    (text,) = [text for text in build.texts() if "snakemake --force" in text]
+    assert f"snakemake --force {figure} --configfile results/configuration.yaml" in text
+    assert "snakemake --force paper --configfile results/configuration.yaml" in build.words()
+
+
+def test_tables_are_read_where_the_rule_says(build, figures):
+    build.tables_in = "elsewhere"
+    assert build.texts() == figures
+
+
+def test_models_are_told_what_the_rule_says(build):
+    build.conditions = {"ae": "site_of_origin", "cgmvae_blobs": None}
+    (models,) = [text for text in build.texts() if "Models, their settings and their training" in text]
+    assert re.findall(r"Told : the (.*?) \.", models) == ["site of origin"]
+
+
+def test_the_most_genes_of_a_cell_have_a_noun_without_the_fewest(build):
+    qc = build.configuration["datasets"]["blobs"]["qc"]
+    qc |= {"min_genes": None, "max_genes": 2500}
+    assert "cells with fewer than 2500 detected genes" in build.words()
+
+
+def test_a_tall_figure_has_the_height_of_a_page_less_its_caption(build):
+    heights = []
+    for height in (100, 130, 900):
+        picture = f'<svg xmlns="http://www.w3.org/2000/svg" width="100" height="{height}"><rect width="9" height="9"/></svg>'
+        build.write(build.figures[0]["path"], picture)
+        (image,) = build.elements("image")
+        heights.append(float(re.search(r"[\d.]+(?=pt)", image["height"])[0]))
+    wide, shrunk, whole_page = heights
+    assert wide < shrunk == pytest.approx(20 / 2.54 * 72, abs=0.1)
+    text = (29.7 - 2 * 1.8) / 2.54 * 72
+    assert 1.1 * shrunk < whole_page < text - 4 * 8.5, "the caption has four lines at least"
+
+
 def test_methods_come_from_the_configuration(build, figures):
     (models,) = [text for text in figures if "Models, their settings and their training" in text]
     assert "encoder hidden 800–400" in models
     assert "15 × 0.005 ( pretraining )" in models
     assert "200 × 0.001" in models
-    configuration = (build.folder / "results/configuration.yaml").read_text()
-    build.write("results/configuration.yaml", configuration.replace("- 800\n", "- 801\n"))
+    build.configuration = json.loads(json.dumps(build.configuration).replace("[800, 400]", "[801, 400]"))
     (models,) = [text for text in build.texts() if "Models, their settings and their training" in text]
     assert "encoder hidden 801–400" in models
 
@@ -314,7 +430,8 @@ def test_a_figure_stands_with_its_caption_and_its_command(figures):
     (figure,) = [text for text in figures if "snakemake --force" in text]
     caption = render_caption(CAPTIONS, {"study": "drugs", "figure": "quality_control", "subject": "blobs"})
     assert f"Quality control , Blobs . {caption}" in figure
-    assert "snakemake --force results/studies/drugs/figures/quality_control/blobs.svg" in figure
+    command = "snakemake --force results/studies/drugs/figures/quality_control/blobs.svg"
+    assert f"{command} --configfile results/configuration.yaml" in figure
 
 
 def test_no_number_of_a_result_is_written_in_the_template():

@@ -53,11 +53,14 @@ def read_records(path: str | Path, kind: str) -> list[dict]:
     return table.where(table.notna(), None).to_dict("records")
 
 
-def read_study(folder: str | Path) -> dict[str, Any]:
-    """Return what the tables in the folder of a study hold: the summaries by row, what ran and failed, what is absent and why."""
-    folder = Path(folder)
-    tables = {kind: read_summary(folder / f"{kind}.tsv", kind) for kind in SUMMARIES}
-    return {"tables": tables, **{kind: read_records(folder / f"{kind}.tsv", kind) for kind in ("runs", "absent")}}
+def read_study(paths: Iterable[str | Path]) -> dict[str, Any]:
+    """Return what the tables of a study hold: the summaries by row, what ran and failed, what is absent and why.
+
+    paths: of tables of the kinds SUMMARIES, runs and absent, each named <kind>.tsv.
+    """
+    by_kind = {Path(path).stem: path for path in paths}
+    tables = {kind: read_summary(by_kind[kind], kind) for kind in SUMMARIES}
+    return {"tables": tables, **{kind: read_records(by_kind[kind], kind) for kind in ("runs", "absent")}}
 
 
 def read_references(path: str | Path, studies: Iterable[str]) -> list[dict]:

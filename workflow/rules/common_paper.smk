@@ -2,6 +2,7 @@
 # Makes:    nothing; the helpers by which the paper's rule knows the data sets and figures of this run.
 # Promises: the figures of the paper are those of the report, interactive ones apart.
 
+
 def quality_control_of_paper():
     """What quality control left, by data set of this run: the file of the data set, or of itself with treated cells held out."""
     paths = {}
@@ -18,9 +19,3 @@ def figures_of_paper():
             wildcards = {"study": study, "figure": Path(path).parent.name, "subject": Path(path).stem}
             figures.append({"path": path, "wildcards": wildcards, **labels_of_figure(Wildcards(fromdict=wildcards))})
     return figures
-
-
-def command_of_run():
-    """How this run is repeated for a target that stands in the place of the braces."""
-    files = " ".join(os.path.relpath(path) for path in workflow.overwrite_configfiles)
-    return f"snakemake --force {{}}{f' --configfile {files}' if files else ''}"

@@ -43,7 +43,7 @@ rule paper:
         },
         datasets=list(quality_control_of_paper()),
         figures=figures_of_paper(),
-        command=command_of_run(),
+        conditions={name: model["condition"] for name, model in models_of_run().items()},
     message:
         "Typesetting the paper"
     script:

@@ -1,6 +1,8 @@
 import copy
+import json
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from sclatent.config import Input, floors, held_out_datasets, load
@@ -251,3 +253,9 @@ def test_hyperparameters_read_without_import_are_those_of_the_file(family):
 @pytest.mark.parametrize("path", documents())
 def test_generated_documents_are_up_to_date(project, path):
     assert (project / path).read_text() == documents()[path], "run `make reference`"
+
+
+def test_the_effective_configuration_read_again_is_itself(raw_config):
+    effective = load(raw_config).model_dump(mode="json")
+    again = load(yaml.safe_load(yaml.safe_dump(effective))).model_dump(mode="json")
+    assert json.dumps(again) == json.dumps(effective)  # 0 and 0.0 differ, too: a job with another parameter runs anew

@@ -188,6 +188,9 @@ def test_a_figure_is_drawn_anew_without_training_anything(finished):
     jobs = planned(finished, str(figure.relative_to(finished.folder)))
     kept.rename(figure)
     assert jobs == {"Drawing confusion of pbmc68k_reduced"}
+    command = ["--force", str(figure.relative_to(finished.folder)), "--configfile", "results/configuration.yaml"]
+    assert planned(finished, *command) == {"Drawing confusion of pbmc68k_reduced"}
+    assert planned(finished, "--configfile", "results/configuration.yaml") == set()
 
 
 def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):

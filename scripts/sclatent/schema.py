@@ -10,6 +10,9 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values cannot change once read."""
+    """A part of the configuration: unknown keys are refused, values cannot change once read.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    Defaults are checked like what is given, so that 0 for a real number is the same whether it was written or left out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)

@@ -19,7 +19,7 @@ def explains_counts(hyperparameters: Mapping) -> bool:
 class BaseHyperparameters(BaseModel):
     """Hyper-parameters of any family: misspelt or unknown names are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
     conditional: ClassVar[bool] = False  # whether models of the family see the condition of a cell
     mixture: ClassVar[bool] = False  # whether they have components, which labels can guide

@@ -5,7 +5,7 @@ import anndata as ad
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import arrays_of, best_seed
+from sclatent.seeds import arrays_of, best_seed, umap_key
 from sclatent.umap import umap
 
 
@@ -21,8 +21,7 @@ def main(snakemake):
             if latent is None or (part != "mean" and latent.shape[1] in (0, 2)):  # two dimensions are drawn as they are
                 continue
             make_deterministic(seed, params.threads)
-            key = f"umap_{model}_seed_{seed}" + ("" if part == "mean" else f"_{part}")
-            embedding.obsm[key] = umap(latent, params.n_neighbors, seed)
+            embedding.obsm[umap_key(model, seed, part)] = umap(latent, params.n_neighbors, seed)
     write_matrix(embedding, snakemake.output[0], "umap", provenance(snakemake, snakemake.input.latents))
 
 

@@ -29,7 +29,7 @@ def main(snakemake):
     total = float(np.median(np.asarray(np.expm1(adata.X[training]).sum(axis=1))))
     shares, failed = arrays_of(latents), failures_of(latents)
     tables, missing = [], []
-    kept = no_cells(adata.var_names, params.incomparable or "every seed failed")
+    best, kept = best_seed(latents), no_cells(adata.var_names, params.incomparable or "every seed failed")
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
         if reason := params.incomparable or failed.get(seed):
             missing.append(absent_table("generation", wildcards.dataset, [("all", reason)], wildcards.model, seed))
@@ -42,7 +42,7 @@ def main(snakemake):
         asked = (trained, params.condition, record["conditions"], tags, total)
         found, reason = or_reason(lambda asked=asked: _draw_and_score(asked, real))
         drawn, rows, absent = found or (None, [], [("all", reason)])
-        if seed == best_seed(latents):
+        if seed == best:
             kept = as_matrix(drawn, adata.var_names, seed) if found else no_cells(adata.var_names, reason)
         names = {"dataset": wildcards.dataset, "model": wildcards.model, "seed": seed}
         tables.append(pd.DataFrame(rows, columns=MEASURED).assign(**names))

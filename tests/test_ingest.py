@@ -12,11 +12,13 @@ from scipy import sparse
 
 from sclatent import blocks
 from sclatent.blocks import is_lazy
+from sclatent.drawn import ALL, UNNAMED
 from sclatent.errors import UserError
 from sclatent.ingest import ingest, percent_mito
 from sclatent.matrices import read_large_matrix, read_matrix, write_matrix
 from sclatent.preprocess import preprocess
 from sclatent.readers import read, read_annotation
+from sclatent.summary import OVER_GROUPS, OVER_TYPES
 
 N_CELLS, N_GENES = 12, 6
 COUNTS = np.random.default_rng(0).poisson(2, (N_CELLS, N_GENES)).astype(np.int32)
@@ -406,7 +408,7 @@ def test_labels_that_say_nothing_are_missing(tmp_path, missing):
 
 
 @pytest.mark.parametrize("label", ["cell_type", "condition"])
-@pytest.mark.parametrize("name", ["all", "no type", "mean of types", "mean of groups"])
+@pytest.mark.parametrize("name", [ALL, UNNAMED, OVER_TYPES, OVER_GROUPS])
 def test_a_label_with_a_name_that_results_need_is_refused(label, name):
     assert f"a {label} is called '{name}'" in refusal(source(kind=["a", "b", name] * 4), columns={label: "kind"})
 

@@ -107,7 +107,7 @@ MATRICES: dict[str, list[Slot]] = {
         Slot(
             "obs/cell_type",
             "text",
-            "cell type that the component stands for, none where it stands for none; or that the model was told; else all",
+            "cell type that the component stands for, 'no type' where it stands for none; or that the model was told; else all",
         ),
         Slot("obs/condition", "text", "condition that the model was told, all where it sees none"),
         Slot("obs/component", "text", "number of the component, from 0; all where there are no components"),

@@ -12,7 +12,7 @@ from sclatent.atomic import replacing
 from sclatent.contracts import TABLES
 from sclatent.errors import UserError
 from sclatent.provenance import as_text
-from sclatent.seeds import arrays_of, best_seed, failures_of, losses_of
+from sclatent.seeds import arrays_of, best_seed, failures_of, losses_of, umap_key
 
 CLUSTERINGS = {"kmeans": "kmeans_latent", "louvain": "louvain_latent", "leiden": "leiden_latent"}
 ARROW_TYPES = {"text": pa.string(), "whole": pa.int64(), "real": pa.float64()}
@@ -38,7 +38,7 @@ def add_model(
     of_seed = {name: array for (name, of), array in (arrays_of(latents) | arrays_of(tsne)).items() if of == seed}
     slots = {
         f"X_{model}": of_seed["mean"],
-        f"X_{model}_umap": umap.obsm[f"umap_{model}_seed_{seed}"],
+        f"X_{model}_umap": umap.obsm[umap_key(model, seed)],
         f"X_{model}_tsne": of_seed["tsne_2d"],
         f"X_{model}_tsne_3d": of_seed["tsne_3d"],
     }

@@ -14,6 +14,7 @@ import pandas as pd
 
 from sclatent.headline import NOTHING
 from sclatent.matrices import read_obs
+from sclatent.provenance import versions_of
 from sclatent.records import read_record
 from sclatent.summary import seconds_and_memory
 from sclatent.tables import read_provenance
@@ -152,11 +153,7 @@ def provenance_of(path: str) -> dict:
 
 def versions_table(provenances: Iterable[dict]) -> pd.DataFrame:
     """Return a row for the project, Python and each package that results name: its version, or versions."""
-    found: dict[str, set[str]] = {"sclatent": set(), "Python": set()}
-    for origin in provenances:
-        for name, version in {"sclatent": origin["sclatent"], "Python": origin["python"], **origin["packages"]}.items():
-            found.setdefault(name, set()).add(version)
-    versions = {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+    versions = versions_of(provenances)
     return pd.DataFrame({"software": versions.keys(), "version": versions.values()})
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from sclatent.contracts import TABLES
 from sclatent.errors import UserError
+from sclatent.provenance import versions_of
 from sclatent.tables import read_provenance, read_table
 
 SUMMARIES = ("summary", "perturbation_summary", "generation_summary")
@@ -76,14 +77,9 @@ def software(tables: Iterable[str], runs: Iterable[str]) -> dict[str, Any]:
     tables: files that begin with their provenance. runs: records of trainings.
     """
     trainings = [json.loads(Path(path).read_text())["provenance"] for path in runs]
-    versions: dict[str, set[str]] = {}
-    for origin in [*map(read_provenance, tables), *trainings]:
-        for name, version in {"sclatent": origin["sclatent"], "Python": origin["python"], **origin["packages"]}.items():
-            versions.setdefault(name, set()).add(version)
+    versions = versions_of([*map(read_provenance, tables), *trainings])
     return {
-        "versions": {
-            name: ", ".join(sorted(found)) for name, found in sorted(versions.items(), key=lambda item: item[0].lower())
-        },
+        "versions": dict(sorted(versions.items(), key=lambda item: item[0].lower())),
         "devices": sorted({origin["device"] for origin in trainings}),
         "threads": sorted({origin["threads"] for origin in trainings}),
     }

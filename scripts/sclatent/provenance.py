@@ -86,3 +86,12 @@ def _canonical(value: Any) -> str:
 
 def _sha256_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def versions_of(provenances: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the versions of the project, Python and each package that results were made with, several with commas."""
+    found: dict[str, set[str]] = {}
+    for origin in provenances:
+        for name, version in {"sclatent": origin["sclatent"], "Python": origin["python"], **origin["packages"]}.items():
+            found.setdefault(name, set()).add(version)
+    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}

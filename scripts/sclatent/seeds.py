@@ -41,6 +41,11 @@ def best_seed(adata: ad.AnnData) -> int | None:
     return min(losses, key=losses.get, default=None)
 
 
+def umap_key(model: str, seed: int, part: str = "mean") -> str:
+    """Return where a file of the kind "umap" has the map of a latent of a model: mean, sample, w_mean or w_sample."""
+    return f"umap_{model}_seed_{seed}" + ("" if part == "mean" else f"_{part}")
+
+
 def arrays_of(adata: ad.AnnData) -> dict[tuple[str, int], np.ndarray]:
     """Return the arrays of an AnnData made by `collect_seeds`, by name and seed, in the order of the seeds."""
     keys = sorted((int(match["seed"]), match["name"]) for match in map(_KEY.fullmatch, adata.obsm) if match)

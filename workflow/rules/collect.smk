@@ -24,28 +24,28 @@ rule collect:
         runs="results/studies/{study}/runs.tsv",
         summary=report(
             "results/studies/{study}/summary.tsv",
-            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            category=title_of_study,
             subcategory="Tables",
             labels={"table": "clustering, mean and spread over seeds"},
             caption="../report/summary.rst",
         ),
         perturbation_summary=report(
             "results/studies/{study}/perturbation_summary.tsv",
-            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            category=title_of_study,
             subcategory="Tables",
             labels={"table": "predicted treated cells, mean and spread over seeds"},
             caption="../report/summary.rst",
         ),
         generation_summary=report(
             "results/studies/{study}/generation_summary.tsv",
-            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            category=title_of_study,
             subcategory="Tables",
             labels={"table": "drawn cells, mean and spread over seeds"},
             caption="../report/summary.rst",
         ),
         resources=report(
             "results/studies/{study}/resources.tsv",
-            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            category=title_of_study,
             subcategory="Tables",
             labels={"table": "seconds and memory of every job"},
             caption="../report/resources.rst",
@@ -53,7 +53,7 @@ rule collect:
         headline="results/studies/{study}/headline.txt",
         page=report(
             "results/studies/{study}/headline.html",
-            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            category=title_of_study,
             subcategory="Headline",
             labels={"table": "headline"},
             caption="../report/headline.rst",
@@ -84,7 +84,7 @@ rule collect:
             if "generation" in CONFIG.studies[wildcards.study].evaluations
             and not hyperparameters_class(MODELS[model].family).generative
         ],
-        title=lambda wildcards: CONFIG.studies[wildcards.study].title,
+        title=title_of_study,
         datasets=lambda wildcards: titles_of_datasets(wildcards.study),
         models=lambda wildcards: titles_of_models(wildcards.study),
     message:

@@ -253,6 +253,11 @@ def table_entry(dataset):
     return dataset.partition(".")[0]
 
 
+def title_of_study(wildcards):
+    """What to call a study."""
+    return CONFIG.studies[wildcards.study].title
+
+
 def titles_of_models(study):
     """What to call the models of a study, by name; those that see cell types, by which they are scored, say so."""
     models = {name: MODELS[name] for name in models_and_floors(study)}

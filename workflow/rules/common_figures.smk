@@ -115,11 +115,6 @@ def files_of_prediction(study, subject):
     }
 
 
-def titled(study, subject, **others):
-    """The parameters of most figures: the title of a data set, and what else is told."""
-    return {"title": titles_of_datasets(study)[subject], **others}
-
-
 FIGURES = {
     "quality_control": FigureKind(
         "Quality control",
@@ -128,7 +123,10 @@ FIGURES = {
             "steps": f"results/data/{subject}/qc.tsv",
             "cells": f"results/data/{subject}/qc_cells.tsv",
         },
-        lambda study, subject: titled(study, subject, thresholds=CONFIG.datasets[subject].qc.model_dump()),
+        lambda study, subject: {
+            "title": titles_of_datasets(study)[subject],
+            "thresholds": CONFIG.datasets[subject].qc.model_dump(),
+        },
     ),
     "training": FigureKind(
         "Training",
@@ -198,13 +196,12 @@ FIGURES = {
         "Scores",
         clustered,
         lambda study, subject: {"summary": f"results/studies/{study}/summary.tsv"},
-        lambda study, subject: titled(
-            study,
-            subject,
-            dataset=subject,
-            models=titles_of_models(study),
-            floors=sorted({*FLOORS[study].values(), *ADDED[study]}),
-        ),
+        lambda study, subject: {
+            "title": titles_of_datasets(study)[subject],
+            "dataset": subject,
+            "models": titles_of_models(study),
+            "floors": sorted({*FLOORS[study].values(), *ADDED[study]}),
+        },
     ),
     "drawn_cells": FigureKind(
         "Drawn cells",

@@ -17,7 +17,7 @@ rule figures:
     output:
         figure=report(
             "results/studies/{study}/figures/{figure}/{subject}.svg",
-            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            category=title_of_study,
             subcategory="Figures",
             labels=labels_of_figure,
             caption="../report/figures.rst",
@@ -49,7 +49,7 @@ use rule figures as interactive_figures with:
     output:
         figure=report(
             "results/studies/{study}/figures/{figure}/{subject}.html",
-            category=lambda wildcards: CONFIG.studies[wildcards.study].title,
+            category=title_of_study,
             subcategory="Figures",
             labels=labels_of_figure,
             caption="../report/figures.rst",

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sclatent.figures.style import STYLE, WIDTH, legend, looks_of, looks_of_groups, name_row, say, scatter
-from sclatent.seeds import best_seed
+from sclatent.seeds import best_seed, umap_key
 
 PARTS = {"mean": "z, mean", "sample": "z, sample", "w_mean": "w, mean", "w_sample": "w, sample"}
 
@@ -52,4 +52,4 @@ def _points(latents: ad.AnnData, umaps: ad.AnnData, model: str, part: str, seed:
         return None
     if values.shape[1] == 2:
         return values
-    return umaps.obsm[f"umap_{model}_seed_{seed}" + ("" if part == "mean" else f"_{part}")]
+    return umaps.obsm[umap_key(model, seed, part)]

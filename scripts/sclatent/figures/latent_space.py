@@ -21,7 +21,7 @@ from sclatent.figures.style import (
     scatter,
     without_ticks,
 )
-from sclatent.seeds import arrays_of
+from sclatent.seeds import arrays_of, umap_key
 
 
 def latent_space(
@@ -58,9 +58,9 @@ def latent_space(
             scatter(axes[0], flat, cell_types, looks, "t-SNE, true labels")
             _kmeans(axes[1], flat, _protocol_clusters(clusters[model], seed), cell_types, looks)
             scatter(axes[2], maps[model].obsm[f"tsne_3d_seed_{seed}"], cell_types, looks, "3-D t-SNE, true labels")
-            scatter(axes[3], umaps.obsm[f"umap_{model}_seed_{seed}"], cell_types, looks, "UMAP, true labels")
+            scatter(axes[3], umaps.obsm[umap_key(model, seed)], cell_types, looks, "UMAP, true labels")
             if groups:
-                scatter(axes[4], umaps.obsm[f"umap_{model}_seed_{seed}"], conditions, groups, "UMAP, conditions")
+                scatter(axes[4], umaps.obsm[umap_key(model, seed)], conditions, groups, "UMAP, conditions")
         legend(figure, looks, groups)
     return figure
 

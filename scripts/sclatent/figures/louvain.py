@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sclatent.figures.style import SMALL, STYLE, WIDTH, Look, legend, looks_of, name_row, say, scatter
-from sclatent.seeds import best_seed
+from sclatent.seeds import best_seed, umap_key
 
 METHOD = "louvain_latent"
 
@@ -34,7 +34,7 @@ def louvain(
         for axes, (model, floor) in zip(grid, floors.items(), strict=True):
             seed = best_seed(latents[model])
             name_row(axes[0], titles[model], seed)
-            points = None if seed is None else umaps.obsm[f"umap_{model}_seed_{seed}"]
+            points = None if seed is None else umaps.obsm[umap_key(model, seed)]
             if points is None:
                 say(axes[0], "every seed failed")
             else:

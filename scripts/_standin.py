@@ -21,7 +21,7 @@ from sclatent.errors import UserError
 def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
     """Return what a job of the script's rule would have as `snakemake`, for wildcards given as "name=value".
 
-    Raises UserError where the rule has no such job. No GPU is offered.
+    Raises UserError where the rule has no such job. A GPU is offered, if there is one.
     """
     files = [Path(argument) for argument in arguments if argument.endswith(".yaml")]
     wildcards = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
@@ -44,6 +44,6 @@ def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
             wildcards=job.wildcards,
             log=job.log,
             threads=1,
-            resources={"gpu": 0},
+            resources={"gpu": 1},
             config=workflow.globals["config"],
         )

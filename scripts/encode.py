@@ -2,7 +2,7 @@
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device
+from sclatent.devices import choose_device, device_name
 from sclatent.latents import encode, loss_to_choose_by
 from sclatent.matrices import read_obs, write_matrix
 from sclatent.records import read_record
@@ -35,7 +35,7 @@ def main(snakemake):
             arrays |= {(name, seed): latent for name, latent in latents.items()}
             losses[seed] = loss_to_choose_by(trained, values, condition)
     inputs = {files.data, files.trained_on, *files.weights, *files.runs}
-    origin = provenance(snakemake, sorted(inputs), device=device)
+    origin = provenance(snakemake, sorted(inputs), device=device_name(device))
     adata = with_losses(collect_seeds(obs, arrays, failed), losses, "all" if values.training.all() else "held_out")
     write_matrix(adata, snakemake.output[0], "latents", origin)
 

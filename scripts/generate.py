@@ -6,7 +6,7 @@ import pandas as pd
 from _job import provenance, run
 from sclatent.absent import absent_table
 from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device
+from sclatent.devices import choose_device, device_name
 from sclatent.drawn import as_matrix, no_cells
 from sclatent.generation import MEASURED, Real, draw, score_drawn, tag_components
 from sclatent.matrices import read_matrix, write_matrix
@@ -47,7 +47,7 @@ def main(snakemake):
         names = {"dataset": wildcards.dataset, "model": wildcards.model, "seed": seed}
         tables.append(pd.DataFrame(rows, columns=MEASURED).assign(**names))
         missing.append(absent_table("generation", wildcards.dataset, absent, wildcards.model, seed))
-    origin = provenance(snakemake, [files.data, files.latents, *files.weights, *files.runs], device=device)
+    origin = provenance(snakemake, [files.data, files.latents, *files.weights, *files.runs], device=device_name(device))
     write_table(as_kind(concat_tables(tables, "generation"), "generation"), output.scores, "generation", origin)
     write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
     write_matrix(kept, output.drawn, "drawn", origin)

@@ -5,7 +5,7 @@ from functools import partial
 from _job import provenance, run
 from sclatent.absent import absent_table
 from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device
+from sclatent.devices import choose_device, device_name
 from sclatent.model_responses import predictions_of_model
 from sclatent.perturbation import read_treated
 from sclatent.perturbation_scores import score_targets, with_bounds
@@ -39,7 +39,9 @@ def main(snakemake):
             tables.append(scores.assign(seed=seed))
             predicted.append(responses.assign(seed=seed))
     scores = concat_tables(tables, "perturbation").assign(dataset=params.dataset, model=model)
-    origin = provenance(snakemake, [files.data, files.markers, files.baselines, *files.weights, *files.runs], device=device)
+    origin = provenance(
+        snakemake, [files.data, files.markers, files.baselines, *files.weights, *files.runs], device=device_name(device)
+    )
     write_table(as_kind(with_bounds(scores, baselines), "perturbation"), output.scores, "perturbation", origin)
     responses = as_kind(concat_tables(predicted, "responses"), "responses")
     # Of one seed, and no loss chooses it: the cells whose loss would count are those that are predicted.

@@ -8,7 +8,7 @@ from _job import provenance, run, terminal
 from sclatent.checkpoints import Checkpoint
 from sclatent.contracts import TABLES
 from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.devices import choose_device
+from sclatent.devices import choose_device, device_name
 from sclatent.models.hyperparameters import explains_counts
 from sclatent.runs import align, read_training_data, train_run, without_held_out
 from sclatent.tables import write_table
@@ -35,11 +35,11 @@ def main(snakemake):
         other = without_held_out(other, files.split)
         labelled = align(other, read_genes(files.labelled_split), read_genes(files.split))
     inputs = sorted({path for name, path in files.items() if name != "code"})
-    state = provenance(snakemake, inputs, seed, device)["fingerprint"]
+    state = provenance(snakemake, inputs, seed, device_name(device))["fingerprint"]
     checkpoint = Checkpoint(CHECKPOINTS / f"{wildcards.dataset}.{wildcards.model}.{seed}.{state[:16]}.safetensors")
     trained, reason = or_reason(lambda: train_run(data, labelled, params.settings, device, checkpoint, terminal()))
     model, history = trained or (None, [])
-    origin = provenance(snakemake, inputs, seed, device)
+    origin = provenance(snakemake, inputs, seed, device_name(device))
     record = {
         **params.settings,
         "n_vars": data.values.n_vars,

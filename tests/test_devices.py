@@ -1,0 +1,35 @@
+"""On which device models run."""
+
+import pytest
+import torch
+
+from sclatent.devices import choose_device, device_name
+from sclatent.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gpus", "seen", "expected"),
+    [
+        ("auto", 1, True, "cuda"),
+        ("auto", 0, True, "cpu"),
+        ("auto", 1, False, "cpu"),
+        ("cpu", 1, True, "cpu"),
+        ("cuda", 1, True, "cuda"),
+    ],
+)
+def test_a_model_runs_on_the_gpu_that_its_job_was_given(monkeypatch, wanted, gpus, seen, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
+    assert choose_device(wanted, gpus) == expected
+
+
+@pytest.mark.parametrize(("gpus", "seen", "words"), [(1, False, "torch sees no GPU"), (0, True, "--resources gpu=1")])
+def test_cuda_that_cannot_be_had_is_refused(monkeypatch, gpus, seen, words):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
+    with pytest.raises(UserError, match=words):
+        choose_device("cuda", gpus)
+
+
+def test_records_name_the_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100")
+    assert device_name("cuda") == "cuda (NVIDIA H100)"
+    assert device_name("cpu") == "cpu"

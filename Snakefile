@@ -43,3 +43,7 @@ rule all:
 
 onsuccess:
     print_headlines()
+
+
+onerror:
+    print_faults(log)

@@ -7,6 +7,7 @@ from pathlib import Path
 from _job import provenance, run
 from sclatent.atomic import replacing
 from sclatent.provenance import as_text
+from sclatent.report import without_markup
 
 
 def main(snakemake):
@@ -17,8 +18,8 @@ def main(snakemake):
         # The run that this job belongs to holds the lock of the folder, and every result of the report is finished by now.
         subprocess.run([*command, "--", files.configuration, *files.results], check=True)
         origin = as_text(provenance(snakemake, [files.configuration, files.overview, *files.results]))
-        with open(temporary, "a") as page:
-            page.write(f"<script>{Path(files.script).read_text()}</script>\n<!-- {origin} -->\n")
+        page = without_markup(temporary.read_text())
+        temporary.write_text(f"{page}<script>{Path(files.script).read_text()}</script>\n<!-- {origin} -->\n")
 
 
 if __name__ == "__main__":

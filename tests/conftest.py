@@ -1,7 +1,12 @@
+import filecmp
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import anndata as ad
@@ -17,6 +22,10 @@ settings.register_profile("project", deadline=None, derandomize=True)  # the sam
 settings.load_profile("project")
 
 PROJECT = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
+# Results that say when or how fast jobs ran, or are made from such: times of jobs, summaries that hold them, what shows those.
+TIMED = r"(benchmarks|logs|checkpoints)/.*|overview\.rst|report\.html|paper\.pdf|.*\.ipynb"
+TIMED += r"|.*/(resources|(\w+_)?summary)\.(tsv|parquet)|.*/figures/(score_heatmap|training)/.*"
 PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]
 
 
@@ -86,10 +95,22 @@ class Workflow:
 
     def snakemake(self, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
         """Run Snakemake to its end, without the data directory of the tests; standard error is part of stdout."""
-        command = [*prefix, sys.executable, "-m", "snakemake", *arguments]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.run([*prefix, *SNAKEMAKE, *arguments], **self._streams(), timeout=1800, check=False)
+
+    @contextmanager
+    def started(self, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[subprocess.Popen]:
+        """Start Snakemake likewise, as a session of its own; what is left of it ends with the block."""
+        process = subprocess.Popen([*prefix, *SNAKEMAKE, *arguments], **self._streams(), start_new_session=True)
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _streams(self) -> dict:
         environment = {name: value for name, value in os.environ.items() if name != "SCLATENT_DATA"}
-        return subprocess.run(command, cwd=self.folder, env=environment, timeout=900, check=False, **streams)
+        return {"cwd": self.folder, "env": environment, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
 
     def path(self, name: str) -> Path:
         return self.folder / "results" / name
@@ -99,3 +120,27 @@ class Workflow:
 def workflow(tmp_path) -> Workflow:
     """A fresh copy of the project."""
     return Workflow(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def quick_start(tmp_path_factory) -> Path:
+    """The results of a finished quick start: the project's own where nothing is to be done there, else made in minutes."""
+    plan = subprocess.run([*SNAKEMAKE, "-n"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    if "Nothing to be done" in plan.stdout + plan.stderr:
+        return PROJECT / "results"
+    workflow = Workflow(tmp_path_factory.mktemp("quick_start"))
+    run = workflow.snakemake("--cores", "all")
+    assert run.returncode == 0, run.stdout
+    return workflow.path("")
+
+
+def differing(results: Path, expected: Path) -> set[str]:
+    """Return the files of a results folder that are not, byte for byte, in another one, which may hold more.
+
+    Left out is what says when or how fast jobs ran, and what holds such.
+    """
+    names = [str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()]
+    compared = [name for name in names if not re.fullmatch(TIMED, name)]
+    assert compared
+    _, different, absent = filecmp.cmpfiles(results, expected, compared, shallow=False)
+    return {*different, *absent}

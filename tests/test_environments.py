@@ -6,26 +6,22 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
+from conda_standin import pins_of
+from conftest import PARTS
 
 from sclatent.dependencies import imported_names
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "scripts"
-CONDA_NAMES = {"matplotlib-base": "matplotlib", "python-igraph": "igraph", "pytorch": "torch", "typst-py": "typst"}
 IMPORT_NAMES = {"igraph": "igraph", "pyyaml": "yaml", "scikit-learn": "sklearn", "umap-learn": "umap"}
-# Needed without being imported by us: the kernel of the notebooks, the Snakemake that the report calls as a command, and what
-# anndata and scanpy import for lazy matrices, loom files and the flavour seurat_v3.
-STARTED = {"ipykernel", "snakemake", "dask", "loompy", "scikit-misc"}
+# Needed without being imported by us: the kernel of the notebooks, the Snakemake that the report calls as a command and what that
+# colours code with, and what anndata and scanpy import for lazy matrices, loom files and the flavour seurat_v3.
+STARTED = {"ipykernel", "snakemake", "pygments", "dask", "loompy", "scikit-misc"}
 ENVIRONMENTS = sorted(path.stem for path in (PROJECT / "envs").glob("*.yaml"))
 
 
 def pins_of_environment(name):
-    pins = {}
-    for dependency in yaml.safe_load((PROJECT / "envs" / f"{name}.yaml").read_text())["dependencies"]:
-        package, version = dependency.split(" =")
-        pins[CONDA_NAMES.get(package, package)] = version
-    return pins
+    return {package: version for package, version in pins_of(PROJECT / "envs" / f"{name}.yaml").items() if package != "python"}
 
 
 def pins_of_lock():
@@ -42,9 +38,23 @@ def scripts_of_environment(name):
     scripts = set()
     for rules in (PROJECT / "workflow" / "rules").glob("*.smk"):
         for block in re.split(r"^rule ", rules.read_text(), flags=re.MULTILINE)[1:]:
-            if f"envs/{name}.yaml" in block:
+            environment = re.search(r"envs/(.+)\.yaml", block)[1]
+            if name in (["torch", "torch_cuda"] if environment == "{TORCH}" else [environment]):
                 scripts.update(re.findall(r"scripts/(\w+)\.py", block))
+    assert scripts
     return {SCRIPTS / f"{script}.py" for script in scripts}
+
+
+def imports_of_environment(name):
+    """Top-level packages that the code of an environment's rules imports."""
+    paths = list(scripts_of_environment(name))
+    if name == "figures":
+        paths += (PROJECT / "workflow" / "notebooks").glob("*.ipynb")
+    if name == "report":  # Snakemake reads the Snakefile in it
+        paths += [SCRIPTS / "sclatent" / f"{module}.py" for module in ("config", "dependencies", "directories", "preflight")]
+    if name.startswith("torch"):
+        paths += (SCRIPTS / "sclatent" / "models").glob("*.py")
+    return third_party(paths)
 
 
 def third_party(paths):
@@ -80,21 +90,25 @@ def test_no_package_index_is_named_in_the_lock():
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_environment_is_in_step_with_the_lock(name):
     lock = pins_of_lock()
-    pins = {package: version for package, version in pins_of_environment(name).items() if package != "python"}
+    pins = pins_of_environment(name)
     assert pins == {package: lock.get(package) for package in pins}
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_environment_holds_what_its_rules_import_and_no_more(name):
-    scripts = scripts_of_environment(name)
-    assert scripts
-    paths = list(scripts)
-    if name == "figures":
-        paths += (PROJECT / "workflow" / "notebooks").glob("*.ipynb")
-    if name == "report":  # Snakemake reads the Snakefile in it
-        paths += [SCRIPTS / "sclatent" / f"{module}.py" for module in ("config", "dependencies", "directories", "preflight")]
-    if name == "torch":
-        paths += (SCRIPTS / "sclatent" / "models").glob("*.py")
-    expected = third_party(paths)
-    held = {IMPORT_NAMES.get(package, package) for package in pins_of_environment(name) if package != "python"}
-    assert held - STARTED == expected - STARTED
+    held = {IMPORT_NAMES.get(package, package) for package in pins_of_environment(name)}
+    assert held - STARTED == imports_of_environment(name) - STARTED
+
+
+def test_environments_of_models_differ_by_the_build_of_torch_alone():
+    cpu, cuda = ((PROJECT / "envs" / f"{name}.yaml").read_text().splitlines()[1:] for name in ("torch", "torch_cuda"))
+    assert cuda == [line.replace("pytorch-cpu", "pytorch-gpu") for line in cpu] != cpu
+
+
+def test_container_has_the_python_of_the_environments_and_holds_what_a_run_needs():
+    recipe = (PROJECT / "Containerfile").read_text()
+    named = {pins_of(PROJECT / "envs" / f"{name}.yaml")["python"] for name in ENVIRONMENTS}
+    assert set(re.findall(r"^FROM python:([\d.]+)-slim", recipe, re.MULTILINE)) == named
+    copied = {path for paths in re.findall(r"^COPY --\S+ (.+) \S+$", recipe, re.MULTILINE) for path in paths.split()}
+    assert {path for path in copied if not (PROJECT / path).exists()} == set()
+    assert copied >= {*PARTS, "Makefile", "pyproject.toml", "requirements.lock", "requirements-torch.sha256"}

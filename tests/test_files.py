@@ -1,5 +1,6 @@
 import json
 import os
+from importlib import import_module
 
 import anndata as ad
 import numpy as np
@@ -18,7 +19,7 @@ from sclatent.provenance import describe
 from sclatent.seeds import arrays_of, collect_seeds, failures_of
 from sclatent.tables import read_provenance, read_table, write_table
 from sclatent.trained import Trained
-from sclatent.values import read_values
+from sclatent.values import read_genes, read_values
 from sclatent.weights import load_trained, read_record, read_weights_provenance, save_run
 
 ORIGIN = {"step": "test", "fingerprint": "0"}
@@ -90,11 +91,23 @@ def test_a_table_that_breaks_its_contract_is_not_written(tmp_path, history, chan
 
 def test_a_file_that_is_no_table_is_refused(tmp_path, history):
     (tmp_path / "t.tsv").write_text("epoch\tpart\tvalue\n")
-    with pytest.raises(UserError, match="does not begin with its provenance"):
+    with pytest.raises(UserError, match="is not a whole table"):
         read_table(tmp_path / "t.tsv", "history")
     write_table(history, tmp_path / "t.tsv", "history", ORIGIN)
     with pytest.raises(UserError, match="not a table of kind 'runs'"):
         read_table(tmp_path / "t.tsv", "runs")
+
+
+def test_a_table_that_is_not_as_it_was_written_is_refused(tmp_path, history):
+    path = tmp_path / "t.tsv"
+    write_table(history, path, "history", ORIGIN)
+    content = path.read_bytes()
+    rows = content.splitlines(keepends=True)
+    others = content.replace(b"2.0", b"2.5"), b"\xff" + content
+    for damaged in (content[:-1], content[:-2], b"".join(rows[:-1]), content[:20], b"", *others):
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match=r"t\.tsv is not a whole table \(.*\); delete it and run the same command again"):
+            read_table(path, "history")
 
 
 def test_a_matrix_returns_as_it_was_and_is_written_alike_twice(tmp_path, counts):
@@ -131,6 +144,30 @@ def test_a_broken_matrix_is_named(tmp_path):
     (tmp_path / "x.h5ad").write_bytes(b"no")
     with pytest.raises(UserError, match=r"x\.h5ad is not a whole \.h5ad file"):
         read_matrix(tmp_path / "x.h5ad")
+
+
+def test_a_matrix_that_is_damaged_anywhere_is_refused_or_reads_as_it_was(tmp_path):
+    def read(path):
+        adata, values = read_matrix(path), read_values(path)
+        return adata.X.toarray().tobytes(), adata.obs.to_csv(), list(read_genes(path)), values.dense().tobytes()
+
+    rng = np.random.default_rng(0)
+    obs = pd.DataFrame({"split": pd.Categorical(["train", "held_out"] * 50)}, index=[f"cell_{i}" for i in range(100)])
+    var = pd.DataFrame(index=[f"gene_{i}" for i in range(30)])
+    ad.AnnData(sparse.csr_matrix(rng.poisson(1.0, (100, 30)).astype(np.float32)), obs, var).write_h5ad(
+        tmp_path / "x.h5ad", compression="gzip"
+    )
+    content, path, refusals = (tmp_path / "x.h5ad").read_bytes(), tmp_path / "y.h5ad", []
+    for start in np.linspace(0, len(content), 40, endpoint=False, dtype=int):
+        garbled = content[:start] + rng.bytes(300) + content[start + 300 :]
+        for damaged in (content[:start], garbled[: len(content)]):
+            path.write_bytes(damaged)
+            try:
+                assert read(path) == read(tmp_path / "x.h5ad")
+            except UserError as error:
+                refusals.append(str(error))
+    assert len(refusals) > 50
+    assert {text for text in refusals if "y.h5ad is not a whole .h5ad file" not in text} == set()
 
 
 def test_seeds_lie_side_by_side(tmp_path, counts):
@@ -187,6 +224,14 @@ def test_the_fingerprint_follows_every_entry(tmp_path):
     assert len(prints) == len(changes)
     assert describe(**base)["fingerprint"] not in prints
     assert describe(**base) == describe(**base)
+
+
+def test_a_package_that_others_load_where_it_is_installed_counts_where_the_code_names_it(tmp_path):
+    loaded = {import_module(name).__name__ for name in ("igraph", "matplotlib", "pyarrow")}
+    (tmp_path / "a.py").write_text("import igraph")
+    (tmp_path / "b.py").write_text("import igraph\nfrom pyarrow import parquet")
+    versions = [describe(step="s", settings={}, inputs=[], code=[tmp_path / name])["packages"] for name in ("a.py", "b.py")]
+    assert [loaded & held.keys() for held in versions] == [{"igraph"}, {"igraph", "pyarrow"}]
 
 
 def test_a_script_rests_on_the_files_that_it_imports_and_no_others():

@@ -358,14 +358,30 @@ def test_a_checkpoint_brings_back_tensors_notes_and_the_random_state(tmp_path):
     assert checkpoint.load() is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"garbage" * 100, None])
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, damage, caplog):
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda content: b"",
+        lambda content: b"garbage" * 100,
+        lambda content: content[:-100],
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: content.replace(b"epoch", b"epocs"),
+    ],
+)
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path, damaged, caplog):
     checkpoint = Checkpoint(tmp_path / "state.safetensors")
     checkpoint.save({"a": torch.arange(1000)}, {"epoch": 2})
-    content = checkpoint.path.read_bytes()
-    checkpoint.path.write_bytes(content[:-100] if damage is None else damage)
+    checkpoint.path.write_bytes(damaged(checkpoint.path.read_bytes()))
     assert checkpoint.load() is None
     assert "is damaged" in caplog.text
+
+
+def test_a_checkpoint_that_cannot_be_saved_is_said_once(tmp_path, caplog):
+    (tmp_path / "checkpoints").write_text("in the way")
+    checkpoint = Checkpoint(tmp_path / "checkpoints" / "state.safetensors")
+    for epoch in range(2):
+        checkpoint.save({"a": torch.arange(3)}, {"epoch": epoch})
+    assert caplog.text.count("training goes on, but its state cannot be saved") == 1
 
 
 class InterruptedHereError(Exception):

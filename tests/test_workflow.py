@@ -2,13 +2,10 @@
 
 import gzip
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import textwrap
-import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -501,54 +498,6 @@ def test_an_error_in_a_job_is_one_line_and_its_traceback_is_in_the_log(workflow)
     )
     assert "Traceback" in workflow.path("logs/fetch/datasets/data/digit.csv.log").read_text()
     assert not workflow.path("files/datasets/data/digit.csv").exists()
-
-
-def test_results_that_cannot_be_written_end_the_run_at_once(workflow):
-    results = workflow.path("")
-    results.mkdir()
-    results.chmod(0o555)
-    # Root writes everywhere unless it gives up that right.
-    prefix = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override") if os.geteuid() == 0 else ()
-    run = workflow.snakemake("--cores", "1", DATA, prefix=prefix)
-    results.chmod(0o755)
-    assert run.returncode == 1
-    assert run.stdout.splitlines()[-1].startswith("sclatent: no permission to write to 'results'; change its permissions")
-    assert "Traceback" not in run.stdout
-
-
-def test_a_file_in_the_place_of_results_is_named(workflow):
-    workflow.path("").write_text("")
-    run = workflow.snakemake("--cores", "1", DATA)
-    assert run.returncode == 1
-    assert "sclatent: 'results' is a file" in run.stdout
-
-
-def test_results_locked_by_another_run_end_the_run_at_once(workflow):
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", DATA]
-    other = subprocess.Popen(command, cwd=workflow.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    locks = workflow.folder / ".snakemake" / "locks"
-    deadline = time.monotonic() + 60
-    while not (locks.is_dir() and any(locks.iterdir())) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    run = workflow.snakemake("--cores", "1", DATA)
-    assert other.wait(timeout=120) == 0
-    assert run.returncode == 1
-    assert run.stdout.splitlines()[-1].startswith("sclatent: another run holds the results")
-    assert "Traceback" not in run.stdout
-    assert workflow.snakemake("--cores", "1", DATA).returncode == 0
-
-
-def test_a_killed_run_is_taken_up_as_the_message_says(workflow):
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", DATA]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    killed = subprocess.Popen(command, cwd=workflow.folder, **quiet)
-    while not workflow.path("files/datasets/data/digits.csv.gz").exists() and killed.poll() is None:
-        time.sleep(0.02)
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
-    assert "snakemake --unlock && snakemake --rerun-incomplete" in workflow.snakemake("--cores", "1", DATA).stdout
-    assert workflow.snakemake("--unlock").returncode == 0
-    assert workflow.snakemake("--cores", "1", "--rerun-incomplete", DATA).returncode == 0
 
 
 def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(finished):

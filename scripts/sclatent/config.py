@@ -6,18 +6,22 @@ workflow read from its files into a `Config`, or raises UserError with one line 
 
 import itertools
 import re
+import reprlib
+from collections.abc import Iterator
 from types import UnionType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sclatent.datasets import Dataset, File, differing_units, labels_of, without_treated
-from sclatent.errors import UserError, nearest
+from sclatent.errors import CONTROL, UserError, nearest
 from sclatent.models import hyperparameters_class
 from sclatent.models.hyperparameters import explains_counts
 from sclatent.schema import Name, Section, Title
 
 WIDE = 50  # components of the PCA that stands beside all models
+SHORT = reprlib.Repr()  # of what a message quotes: aliases in a file can make it huge
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 2, 200, 200
 Objective = Literal["unsupervised", "pretraining", "supervised", "semi_supervised"]
 
 
@@ -154,7 +158,10 @@ class Config(Section):
     )
     threads: int = Field(1, ge=1, description="threads of each numerical job; results are bit-identical at equal threads")
     data_directories: list[str] = Field(
-        ["data"], min_length=1, description="folders where files are looked for; downloads are kept in the first"
+        ["data"],
+        min_length=1,
+        description="folders where files are looked for; downloads are kept in the first, which is data, a folder in it, or one "
+        "that SCLATENT_DATA names, too",
     )
     datasets: dict[Name, Dataset] = Field(description="data sets by name")
     models: dict[Name, Model] = Field(description="models by name")
@@ -163,6 +170,12 @@ class Config(Section):
 
 def load(raw: dict) -> Config:
     """Check a configuration and return it with every default filled in. Raises UserError with one line for the first mistake."""
+    for where, text in _texts(raw):
+        if CONTROL.search(text):
+            raise UserError(
+                f"configuration: '{where}' has {SHORT.repr(text)}, which holds a line break or another control character; "
+                "write it on one line, without"
+            )
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
@@ -329,6 +342,20 @@ def _with_defaults(name: str, model: Model) -> Model:
     return model.model_copy(update={"hyperparameters": complete.model_dump(), "training": training})
 
 
+def _texts(raw: dict) -> Iterator[tuple[str, str]]:
+    """Yield every text of a configuration as it was read, keys among them, with its place; what has several places once."""
+    waiting, seen = [("", raw)], set()
+    while waiting:
+        where, value = waiting.pop()
+        if isinstance(value, str):
+            yield where, value
+        elif isinstance(value, dict | list) and id(value) not in seen:
+            seen.add(id(value))
+            for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+                place = f"{where}.{key}".lstrip(".")
+                waiting += [(place, key), (place, entry)]
+
+
 def _check_reference(where: str, name: str, known: dict) -> None:
     if name not in known:
         raise UserError(f"configuration: {where} names '{name}', which is not defined{nearest(name, known)}")
@@ -347,7 +374,7 @@ def _one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") 
         return f"configuration: '{where}': {first['ctx']['error']}"
     rule = re.sub("^[A-Z][a-z]* should", "it should", first["msg"])
     rule = re.sub("a valid dictionary( or instance of [A-Za-z]*)?", "a mapping of keys to values", rule)
-    return f"configuration: '{where}' is {first['input']!r}, but {rule} ({_description(model, path)})"
+    return f"configuration: '{where}' is {SHORT.repr(first['input'])}, but {rule} ({_description(model, path)})"
 
 
 def _field_type(model: type[BaseModel], path: list) -> Any:

@@ -337,7 +337,8 @@ OTHERS = {
     "files/{file}": "a published file as it was fetched, checked against the data-set table",
     "weights.safetensors": "parameters and buffers of a trained model, float32, by name; none for a failed run",
     "run.json": "status (trained or failed), reason, family, hyperparameters, input, training, share of labels seen, n_vars "
-    "(genes of the data set), n_counts (genes whose counts it explains), conditions and classes (names, in order), provenance",
+    "(genes of the data set), n_counts (genes whose counts it explains), conditions and classes (names, in order), SHA-256 of "
+    "the weights, provenance",
     "headline.txt, headline.html": "the headline table as text and as a page",
     "figures/{figure}/{subject}.svg, .pdf, .html, .ipynb": "a figure for screen and print, or a page, and the executed notebook",
     "exports/{table}.parquet": "the table of that kind as Parquet; provenance in the metadata of its schema",

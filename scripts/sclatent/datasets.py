@@ -12,6 +12,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*(/[A-Za-z0-9][A-Za-z0-9_.+-]*)*$")]
+Package = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]  # one in another would be imported to be found
 Label = Literal["cell_type", "condition", "batch"]
 Flavor = Literal["seurat", "cell_ranger", "seurat_v3"]
 Value = str | int | float | bool  # of a column; compared as text
@@ -24,7 +25,7 @@ class File(Section):
     path: str | None = Field(None, description="your own file or folder, where snakemake is run or in a data directory")
     name: FileName | None = Field(None, description="name of a published file in a data directory, or inside the package")
     urls: list[Url] = Field([], description="where a published file is downloaded from, tried in this order")
-    package: str | None = Field(None, description="installed Python package that ships the file")
+    package: Package | None = Field(None, description="installed Python package that ships the file")
     size: int | None = Field(None, ge=1, description="bytes of the file, checked whenever it is fetched")
     sha256: Sha256 | None = Field(None, description="SHA-256 of the file, checked whenever it is fetched")
     content_md5: Md5 | None = Field(None, description="MD5 of what a gzip file holds, checked whenever it is fetched")

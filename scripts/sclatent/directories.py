@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from sclatent.errors import UserError
+from sclatent.errors import CONTROL, UserError
 from sclatent.formats import part_of_matrix
 
 VARIABLE = "SCLATENT_DATA"
@@ -14,6 +14,16 @@ def data_directories(setting: Iterable[str]) -> list[Path]:
     """Return the folders where files are looked for: those of the environment variable SCLATENT_DATA, then the setting's."""
     named = [name for name in os.environ.get(VARIABLE, "").split(os.pathsep) if name]
     return [Path(name).expanduser() for name in [*named, *setting]]
+
+
+def download_directory(setting: Sequence[str]) -> Path | None:
+    """Return the folder that keeps downloads: the first of the setting, if that is data, lies in it, or is in SCLATENT_DATA, too.
+
+    None otherwise: another person may have written the setting, and where else files may be written is not for them to say.
+    """
+    *named, first = data_directories(setting[:1])
+    allowed = os.path.normpath(first).split(os.sep)[0] == "data" or os.path.abspath(first) in map(os.path.abspath, named)
+    return Path(os.path.normpath(first)) if allowed else None
 
 
 def find(name: str, directories: Sequence[str | Path]) -> Path | None:
@@ -37,6 +47,14 @@ def nowhere(name: str, directories: Iterable[str | Path]) -> UserError:
     )
 
 
+def no_downloads(name: str) -> UserError:
+    """Return the error for a file that is to be downloaded where `download_directory` allows no folder."""
+    return UserError(
+        f"'{name}' is in none of the data directories, and downloads are kept in their first only if that is 'data' or one that "
+        f"the environment variable {VARIABLE} names, too; put 'data' first in data_directories, or set {VARIABLE}"
+    )
+
+
 def own_files(path: str, directories: Iterable[Path]) -> list[str]:
     """Return the files of a user's path: itself, or the parts of the 10x matrix in a folder.
 
@@ -53,9 +71,10 @@ def own_files(path: str, directories: Iterable[Path]) -> list[str]:
         )
     if not os.access(found, os.R_OK):
         raise UserError(f"no permission to read '{found}'; change its permissions")
-    if not found.is_dir():
-        return [str(found)]
-    files = sorted(str(file) for file in found.iterdir() if part_of_matrix(file.name))
+    files = [found] if not found.is_dir() else sorted(file for file in found.iterdir() if part_of_matrix(file.name))
     if not files:
         raise UserError(f"'{found}' is a folder without a 10x matrix; name the one that holds matrix.mtx and barcodes.tsv")
-    return files
+    paths = list(map(str, files))
+    if odd := next((path for path in paths if set(path) & set("{}") or CONTROL.search(path)), None):
+        raise UserError(f"the path '{odd}' has a brace or a control character, which Snakemake does not take as it is; rename it")
+    return paths

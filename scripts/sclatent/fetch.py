@@ -20,7 +20,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from sclatent.atomic import replacing
-from sclatent.directories import find, nowhere
+from sclatent.directories import find, no_downloads, nowhere
 from sclatent.errors import UserError
 from sclatent.provenance import sha256_of
 
@@ -46,7 +46,7 @@ class _BrokenTransferError(_TransferError):
 def fetch(
     file: dict,
     directories: Sequence[str | Path],
-    downloads: str | Path,
+    downloads: str | Path | None,
     destination: str | Path,
     progress: TextIO | None = None,
 ) -> None:
@@ -54,8 +54,9 @@ def fetch(
 
     file: its relative path `name`, and `urls`, `package`, `size` in bytes, `sha256` and `content_md5`, the MD5 of what a gzip
     file holds; all but the name and the URLs may be None. directories: folders to look in, in this order. downloads: the folder
-    that keeps what a URL gave, normally one of them. progress: where a progress bar is drawn if it is a terminal, standard error
-    if None. Raises UserError where the file is missing, differs, or cannot be read or kept.
+    that keeps what a URL gave, normally one of them; None where nothing may be downloaded. progress: where a progress bar is
+    drawn if it is a terminal, standard error if None. Raises UserError where the file is missing, differs, or cannot be read or
+    kept.
     """
     name = file["name"]
     if file["package"] is not None:
@@ -64,6 +65,8 @@ def fetch(
         if not os.access(source, os.R_OK):
             raise UserError(f"no permission to read {source}; change its permissions")
         _check(source, file)
+    elif file["urls"] and downloads is None:
+        raise no_downloads(name)
     elif file["urls"]:
         source = _downloaded(file, downloads, progress)
     else:
@@ -243,7 +246,7 @@ def _receive(stream: BinaryIO, file: dict, url: str, progress: TextIO | None) ->
 def _position(stream: BinaryIO, response: requests.Response) -> None:
     """Make a part end where the body of a response begins. Raises _TransferError where it has no body to append."""
     status, held = response.status_code, stream.tell()
-    begins = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    begins = re.match(r"bytes (\d{1,20})-", response.headers.get("Content-Range", ""))
     if status == 200:
         _empty(stream)
     elif status == 206 and begins and int(begins[1]) == held:
@@ -267,6 +270,8 @@ def _append(stream: BinaryIO, file: dict, response: requests.Response, progress:
             while chunk := response.raw.read1(CHUNK, decode_content=False):
                 stream.write(chunk)
                 bar.update(len(chunk))
+                if file["size"] is not None and stream.tell() > file["size"]:
+                    break  # it is another file, and may have no end
         except HTTPError as error:
             raise _BrokenTransferError(f"broke off after {stream.tell()} bytes ({_cause(error)})") from error
         finally:

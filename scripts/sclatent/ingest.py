@@ -6,6 +6,7 @@ names, dense matrices) is said in a warning.
 
 import logging
 import re
+from collections.abc import Iterable
 
 import anndata as ad
 import numpy as np
@@ -14,7 +15,7 @@ from anndata.utils import make_index_unique
 from scipy import sparse
 
 from sclatent.blocks import LARGE, is_lazy, map_blocks, row_blocks
-from sclatent.errors import UserError, nearest
+from sclatent.errors import CONTROL, UserError, nearest
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def ingest(
             raise UserError(f"no cell has a value in column '{columns.get(label)}', the {label}; name another column")
         if label != "batch" and (taken := [name for name in RESERVED if name in labels[label].cat.categories]):
             raise UserError(f"a {label} is called '{taken[0]}', a name that tables of results need for themselves; rename it")
+        _check_one_line(labels[label].cat.categories, label)
     control = control or source.uns.get("control")
     if control is not None and control not in labels["condition"].cat.categories:
         raise UserError(
@@ -178,6 +180,7 @@ def _chosen(table: pd.DataFrame, keep: dict[str, list], drop: dict[str, list], w
 def _unique(names: pd.Index, what: str) -> pd.Index:
     """Return names as unique text, and say which were not."""
     names = names.astype(str)
+    _check_one_line(names, what.removesuffix("s"))
     if not names.is_unique:
         repeated = names[names.duplicated()]
         logger.warning(
@@ -188,6 +191,13 @@ def _unique(names: pd.Index, what: str) -> pd.Index:
         )
         names = make_index_unique(names)
     return names.rename(None)
+
+
+def _check_one_line(names: Iterable[str], what: str) -> None:
+    """Refuse names with breaks of lines or other control characters, of which tables, pages and terminals make something else."""
+    odd = next((name for name in names if CONTROL.search(name)), None)
+    if odd is not None:
+        raise UserError(f"a {what} is called {odd!r}, which holds a line break or another control character; rename it")
 
 
 def _sparse(values):

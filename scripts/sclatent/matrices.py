@@ -1,8 +1,6 @@
 """AnnData files with a written contract and their provenance in `uns`."""
 
 import fnmatch
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import anndata as ad
@@ -11,10 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sclatent.atomic import replacing
+from sclatent.atomic import replacing, whole
 from sclatent.blocks import h5_matrix, is_lazy, row_blocks
 from sclatent.contracts import MATRICES, Slot
-from sclatent.errors import UserError
 from sclatent.provenance import as_text
 
 
@@ -32,13 +29,13 @@ def write_matrix(adata: ad.AnnData, path: str | Path, kind: str, provenance: dic
 
 def read_matrix(path: str | Path) -> ad.AnnData:
     """Read an AnnData file. Raises UserError where it is missing or cannot be read."""
-    with _whole(path):
+    with whole(path, ".h5ad file"):
         return ad.read_h5ad(path)
 
 
 def read_large_matrix(path: str | Path) -> ad.AnnData:
     """Read an AnnData file of the kind "counts", with lazy matrices where they are large; errors as in `read_matrix`."""
-    with _whole(path), h5py.File(path) as file:
+    with whole(path, ".h5ad file"), h5py.File(path) as file:
         adata = ad.AnnData(obs=ad.io.read_elem(file["obs"]), var=ad.io.read_elem(file["var"]), uns=ad.io.read_elem(file["uns"]))
         places = ["X"] * ("X" in file) + [f"layers/{name}" for name in file["layers"]]
         for place in places:
@@ -52,19 +49,8 @@ def read_large_matrix(path: str | Path) -> ad.AnnData:
 
 def read_obs(path: str | Path) -> pd.DataFrame:
     """Read the table of cells of an AnnData file and nothing else; errors as in `read_matrix`."""
-    with _whole(path), h5py.File(path) as file:
+    with whole(path, ".h5ad file"), h5py.File(path) as file:
         return ad.io.read_elem(file["obs"])
-
-
-@contextmanager
-def _whole(path: str | Path) -> Iterator[None]:
-    """Turn errors of reading a file into a UserError with its cure."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; make it first: snakemake {path}") from error
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path} is not a whole .h5ad file ({error}); delete it and run again") from error
 
 
 def _check(adata: ad.AnnData, kind: str, slot: Slot) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import h5py
 import pandas as pd
 
+from sclatent.atomic import whole
 from sclatent.headline import NOTHING
 from sclatent.matrices import read_obs
 from sclatent.provenance import versions_of
@@ -146,7 +147,7 @@ def _number(value: float) -> str:
 def provenance_of(path: str) -> dict:
     """Return the provenance of a matrix (.h5ad), the record of a run (.json) or a table."""
     if path.endswith(".h5ad"):
-        with h5py.File(path) as file:
+        with whole(path, ".h5ad file"), h5py.File(path) as file:
             return json.loads(file["uns/provenance"].asstr()[()])
     return read_record(path)["provenance"] if path.endswith(".json") else read_provenance(path)
 
@@ -171,13 +172,14 @@ def tables_of_page(page: str) -> list[str]:
 def as_rst(sections: Mapping[str, list[str | pd.DataFrame]], introduction: str, provenance: str) -> str:
     """Return the page as reStructuredText for Snakemake's report: an introduction, then tables and HTML by heading.
 
-    A table scrolls by itself where it is wider than the page. Snakemake fills in templates in the text, from which what comes
-    from results is kept. Provenance is a comment at the top, JSON on many lines: docutils refuses long ones.
+    A table scrolls by itself where it is wider than the page. Snakemake fills in templates in the text, and so would run code in
+    the label of a cell: braces are written as HTML's entities. Provenance is a comment at the top, JSON on many lines: docutils
+    refuses long ones.
     """
     comment = textwrap.indent(json.dumps(json.loads(provenance), indent=1, ensure_ascii=False), "   ").lstrip()
     parts = [part for title, content in sections.items() for part in (f"<h2>{html.escape(title)}</h2>", *map(_as_html, content))]
-    body = textwrap.indent("\n".join(parts), "   ")
-    return f".. {comment}\n\n{introduction.strip()}\n\n{{% raw %}}\n.. raw:: html\n\n{body}\n{{% endraw %}}\n"
+    body = textwrap.indent("\n".join(parts), "   ").replace("{", "&#123;")
+    return f".. {comment}\n\n{introduction.strip()}\n\n.. raw:: html\n\n{body}\n"
 
 
 def _as_html(part: str | pd.DataFrame) -> str:

@@ -17,6 +17,7 @@ import yaml
 from sclatent.contracts import TABLES
 from sclatent.errors import UserError
 from sclatent.provenance import versions_of
+from sclatent.records import read_record
 from sclatent.tables import read_provenance, read_table
 
 SUMMARIES = ("summary", "perturbation_summary", "generation_summary")
@@ -76,7 +77,7 @@ def software(tables: Iterable[str], runs: Iterable[str]) -> dict[str, Any]:
 
     tables: files that begin with their provenance. runs: records of trainings.
     """
-    trainings = [json.loads(Path(path).read_text())["provenance"] for path in runs]
+    trainings = [read_record(path)["provenance"] for path in runs]
     versions = versions_of([*map(read_provenance, tables), *trainings])
     return {
         "versions": dict(sorted(versions.items(), key=lambda item: item[0].lower())),

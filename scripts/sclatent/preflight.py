@@ -1,11 +1,15 @@
 """Checks of the working directory and of your own files before anything runs."""
 
 import os
+import shutil
 from pathlib import Path
 
-from sclatent.config import Config
-from sclatent.directories import data_directories, find, nowhere, own_files
+from sclatent.config import Config, published_files
+from sclatent.directories import data_directories, download_directory, find, no_downloads, nowhere, own_files
 from sclatent.errors import UserError
+from sclatent.trust import check_not_ahead, code_files, renew, review
+
+RESULTS, STATE = Path("results"), Path(".snakemake")
 
 # Snakemake's options that look at a workflow or mend its state; they run no job and take no lock.
 INSPECTING = (
@@ -22,9 +26,33 @@ INSPECTING = (
 )
 
 
+ROOM = 10_000_000  # bytes; with fewer of them free a disk is full before a run has begun
+
+
 def runs_jobs(arguments: list[str]) -> bool:
     """Return whether a call of Snakemake with these arguments is about to run or, in a dry run, to plan jobs."""
     return not any(argument.startswith(INSPECTING) for argument in arguments)
+
+
+def prepare(config: Config, base: Path, program: str, plans_only: bool) -> list[str]:
+    """Make all checks and see to it that Snakemake makes anew what it must; return why that is, a line each.
+
+    base: folder of the project. program: path of what runs, Snakemake or a script alone, which is taken at its word.
+    plans_only: change nothing. Raises UserError where the run would go wrong.
+    """
+    check_own_files(config)
+    check_not_ahead(code_files(base))
+    if not plans_only:
+        check_writable(RESULTS)
+        check_room(RESULTS, STATE)
+        check_unlocked(STATE)
+    if Path(program).resolve().parent == (base / "scripts").resolve():
+        return []
+    found = review(RESULTS, STATE, base)
+    if not plans_only:
+        pins = {f"{RESULTS}/files/{name}": file.sha256 for name, file in published_files(config).items()}
+        renew(found, RESULTS, STATE, pins)
+    return found.reasons
 
 
 def check_own_files(config: Config) -> None:
@@ -34,9 +62,12 @@ def check_own_files(config: Config) -> None:
         for role, file in config.datasets[name].files.items():
             try:
                 if file.path is not None:
-                    own_files(file.path, directories)
-                elif not (file.package or file.urls or find(file.name, [*directories, "results/files"])):
-                    raise nowhere(file.name, directories)
+                    check_not_ahead(map(Path, own_files(file.path, directories)))
+                elif not (file.package or find(file.name, [*directories, "results/files"])):
+                    if not file.urls:
+                        raise nowhere(file.name, directories)
+                    if download_directory(config.data_directories) is None:
+                        raise no_downloads(file.name)
             except UserError as error:
                 raise UserError(f"datasets.{name}.files.{role}: {error}") from error
 
@@ -49,6 +80,14 @@ def check_writable(results: str | Path) -> None:
     target = folder if folder.is_dir() else folder.absolute().parent
     if not os.access(target, os.W_OK | os.X_OK):
         raise UserError(f"no permission to write to '{target}'; change its permissions or run in a copy of your own")
+
+
+def check_room(*folders: Path) -> None:
+    """Raise UserError where there is no room on the disk of a folder, which need not be there yet."""
+    for folder in folders:
+        there = folder if folder.is_dir() else folder.absolute().parent
+        if shutil.disk_usage(there).free < ROOM:
+            raise UserError(f"no room is left on the disk of '{there}'; make room there and run the same command again")
 
 
 def check_unlocked(state: str | Path) -> None:

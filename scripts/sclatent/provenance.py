@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from sclatent import __version__
+from sclatent.dependencies import imported_names
 
-# Import name and distribution name of the packages whose version can change a result.
+# Import name and distribution name of the packages whose version can change a result. Dask is not among them: it only cuts
+# matrices into blocks.
 PACKAGES = {
     "anndata": "anndata",
-    "dask": "dask",
     "h5py": "h5py",
     "igraph": "igraph",
     "loompy": "loompy",
@@ -35,6 +36,9 @@ PACKAGES = {
     "typst": "typst",
     "umap": "umap-learn",
 }
+# igraph and pandas load these wherever they are installed: they count where the code of the step names them. So the record is the
+# same in an environment that has no more than the step needs.
+LOADED_UNUSED = {"matplotlib", "plotly", "pyarrow"}
 
 
 def sha256_of(path: str | Path) -> str:
@@ -58,16 +62,17 @@ def describe(
     step: name of the step. settings: its parameters and wildcards. inputs: paths of its data. code: paths of the source
     files that it rests on. The versions are those of the packages loaded by now, so call it when the work is done.
     """
+    code = sorted(code)
+    named = {name.split(".")[0] for path in code for name in imported_names(Path(path))}
+    used = {module: name for module, name in PACKAGES.items() if module in named or module not in LOADED_UNUSED}
     entries = {
         "sclatent": __version__,
         "step": step,
-        "code": _sha256_of_text("".join(sha256_of(path) for path in sorted(code))),
+        "code": _sha256_of_text("".join(sha256_of(path) for path in code)),
         "settings": _sha256_of_text(_canonical(settings)),
         "inputs": {str(path): sha256_of(path) for path in inputs},
         "python": platform.python_version(),
-        "packages": {
-            name: importlib.metadata.version(name) for module, name in sorted(PACKAGES.items()) if module in sys.modules
-        },
+        "packages": {name: importlib.metadata.version(name) for module, name in sorted(used.items()) if module in sys.modules},
         "device": device,
         "threads": threads,
         "seed": seed,

@@ -259,7 +259,7 @@ def _matrix_folder(paths: list[Path], where: Path) -> ad.AnnData:
     for part, path in found.items():
         with readable("a part of a 10x matrix", [path], called=where / path.name):
             content[part] = io.mmread(str(path)) if part == "matrix" else pd.read_csv(path, **form)
-    values, barcodes, genes = sparse.csr_matrix(content["matrix"].T), content["barcodes"], content["genes"]
+    values, barcodes, genes = content["matrix"].T, content["barcodes"], content["genes"]
     if values.shape != (len(barcodes), len(genes)):
         raise UserError(
             f"{where / found['matrix'].name} holds {values.shape[0]} cells and {values.shape[1]} genes, but there are "
@@ -267,7 +267,7 @@ def _matrix_folder(paths: list[Path], where: Path) -> ad.AnnData:
         )
     symbols = genes[1] if genes.shape[1] > 1 else genes[0]
     var = pd.DataFrame({"gene_ids": genes[0].to_numpy()}, index=symbols.to_numpy())
-    return _gene_expression(named(values, pd.DataFrame(index=barcodes[0].to_numpy()), var), genes.get(2))
+    return _gene_expression(named(sparse.csr_matrix(values), pd.DataFrame(index=barcodes[0].to_numpy()), var), genes.get(2))
 
 
 @contextmanager
@@ -277,14 +277,21 @@ def _extracted(archive: Path) -> Iterator[Path]:
         try:
             file.extractall(folder, filter=_inside)
         except tarfile.FilterError as error:
-            raise UserError(f"{archive} is not safe to open: {error}; bring it from its source again") from error
+            raise UserError(
+                f"{archive} is not safe to open: {error}; bring it from its source again, or extract it yourself"
+            ) from error
         while file.fileobj.read(1 << 20):  # to the end, where gzip has the checksum of what was unpacked
             pass
         yield Path(folder)
 
 
 def _inside(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    """Refuse a member that would be written outside of a folder; the filter of the standard library moves some inside."""
+    """Refuse a member that would be written outside of a folder; the filter of the standard library moves some inside.
+
+    Links are refused wherever they point: Python 3.11.12 and older can be made to follow them outside (CVE-2025-4517).
+    """
+    if member.issym() or member.islnk():
+        raise tarfile.FilterError(f"'{member.name}' is a link, which can lead outside")
     if Path(member.name).is_absolute():
         raise tarfile.AbsolutePathError(member)
     return tarfile.data_filter(member, folder)

@@ -3,7 +3,13 @@
 import json
 from pathlib import Path
 
+from sclatent.atomic import whole
+
 
 def read_record(run: str | Path) -> dict:
-    """Read the record of a run: status, reason, the settings given to `sclatent.weights.save_run`, provenance."""
-    return json.loads(Path(run).read_text())
+    """Read the record of a run: status, reason, the settings given to `sclatent.weights.save_run`, provenance.
+
+    Raises UserError where it is missing or not whole.
+    """
+    with whole(run, "record of a run"):
+        return json.loads(Path(run).read_text())

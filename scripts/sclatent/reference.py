@@ -35,7 +35,8 @@ FILES = """# Contracts
 What each kind of file under `results/` holds. Files are checked against this when they are written. The provenance of a file
 (code, settings, inputs, package versions, device, threads, seed, and their fingerprint) is JSON text: in `uns["provenance"]` of
 an AnnData, in the first line of tables and other text, in the metadata of weights and Parquet (`provenance`) and of figures
-(`Description`), in the parameter `provenance` of notebooks. `config.schema.json` in this folder is the JSON schema of the
+(`Description`), in the parameter `provenance` of notebooks. The first line of a table also has the SHA-256 of what is below it
+(`rows`), by which a damaged one is told when it is read. `config.schema.json` in this folder is the JSON schema of the
 configuration.
 
 This page and the schema are generated from `scripts/sclatent/contracts.py` and `config.py` by `make reference`.

@@ -1,15 +1,18 @@
 """Tidy tables as tab-separated text: a first line with the provenance, then a header, then one observation a row."""
 
+import hashlib
+import io
 import json
 from pathlib import Path
 
 import pandas as pd
 
-from sclatent.atomic import replacing
+from sclatent.atomic import replacing, whole
 from sclatent.contracts import TABLES, Column
 from sclatent.errors import UserError
 from sclatent.provenance import as_text
 
+ROWS = "rows"  # the name under which the first line of a table has the SHA-256 of all that is below it
 _FITS = {"text": lambda s: s.map(type).eq(str).all(), "whole": pd.api.types.is_integer_dtype, "real": pd.api.types.is_float_dtype}
 _DTYPES = {"text": "str", "whole": "int64", "real": "float64"}
 
@@ -38,32 +41,38 @@ def write_table(table: pd.DataFrame, path: str | Path, kind: str, provenance: di
         values = table[name].dropna() if column.optional else table[name]
         if values.isna().any() or (len(values) and not _FITS[column.type](values)):
             raise ValueError(f"{kind}: column {name} does not hold {column.type} values, or some are missing")
-    with replacing(path) as temporary, open(temporary, "w") as file:
-        file.write(f"# {as_text(provenance)}\n")
-        table.to_csv(file, sep="\t", index=False)
+    rows = table.to_csv(sep="\t", index=False).encode()
+    first = as_text({**provenance, ROWS: hashlib.sha256(rows).hexdigest()})
+    with replacing(path) as temporary:
+        temporary.write_bytes(f"# {first}\n".encode() + rows)
 
 
 def read_table(path: str | Path, kind: str) -> pd.DataFrame:
-    """Read a table that `write_table` wrote. Raises UserError where it is not one."""
+    """Read a table that `write_table` wrote. Raises UserError where it is not one, or is not as it was written."""
     columns = TABLES[kind]
-    read_provenance(path)
+    with whole(path, "table"):
+        first, _, rows = Path(path).read_bytes().partition(b"\n")
+        if hashlib.sha256(rows).hexdigest() != _said(first)[ROWS]:
+            raise ValueError("its rows are not those that were written")
     dtypes = {name: _dtype(column) for name, column in columns.items()}
     table = pd.read_csv(
-        path, sep="\t", skiprows=1, dtype=dtypes, na_values=[""], keep_default_na=False, float_precision="round_trip"
+        io.BytesIO(rows), sep="\t", dtype=dtypes, na_values=[""], keep_default_na=False, float_precision="round_trip"
     )
     if list(table.columns) != list(columns):
-        raise UserError(f"{path} is not a table of kind '{kind}'; delete it and run again")
+        raise UserError(f"{path} is not a table of kind '{kind}'; delete it and run the same command again")
     return table
 
 
 def read_provenance(path: str | Path) -> dict:
     """Return the provenance in the first line of a table. Raises UserError where there is none."""
-    with open(path) as file:
-        first = file.readline()
-    try:
-        return json.loads(first.removeprefix("# "))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} does not begin with its provenance; delete it and run again") from error
+    with whole(path, "table"), open(path, "rb") as file:
+        said = _said(file.readline())
+    return {name: value for name, value in said.items() if name != ROWS}
+
+
+def _said(first: bytes) -> dict:
+    """Return what the first line of a table says."""
+    return json.loads(first.removeprefix(b"# "))
 
 
 def _dtype(column: Column) -> str:

@@ -1,5 +1,7 @@
 """The values of cells, without anything else of their file but which are held out: no label can reach a training unasked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import h5py
 import numpy as np
 from scipy import sparse
 
+from sclatent.atomic import whole
 from sclatent.errors import LeakError, UserError
 
 
@@ -68,35 +71,32 @@ def read_values(path: str | Path, trained_on: str | Path | None = None, counts: 
     trained_on: the file that models of this data set are trained on; where that is of the kind "training" and was standardised,
     these values are, alike. Raises UserError where a file is not whole, or has no counts.
     """
-    try:
-        with h5py.File(path) as file:
-            obs, var = file["obs"], file["var"]
-            x = _matrix(file["X"])
-            if "drawn" in obs:  # of the kind "training"
-                values = Values(x, cells=_text(obs["drawn"]), training=np.ones(x.shape[0], dtype=bool))
-            else:
-                values = Values(x, cells=_names(obs), training=_text(obs["split"]) == "train")
-            if counts and "layers/counts" not in file:
-                raise UserError(f"{path} has no counts, which likelihoods of counts need; choose another likelihood or data set")
-            if counts:
-                values = replace(values, counts=_matrix(file["layers/counts"]))
-            if "drawn" in obs:
-                return values
-            if "mean" in var:
-                statistics = {"mean": var["mean"][:], "std": var["std"][:], "max_value": float(file["uns/max_value"][()])}
-                values = replace(values, **statistics)
-        if trained_on is not None:
-            with h5py.File(trained_on) as file:
-                if "drawn" in file["obs"] and "mean" in file["var"]:
-                    values = replace(values, balanced=(file["var/mean"][:], file["var/std"][:]))
-    except (OSError, KeyError) as error:
-        raise UserError(f"{path} is not a whole .h5ad file ({error}); delete it and run again") from error
+    with _opened(path) as file:
+        obs, var = file["obs"], file["var"]
+        x = _matrix(file["X"])
+        if "drawn" in obs:  # of the kind "training"
+            values = Values(x, cells=_text(obs["drawn"]), training=np.ones(x.shape[0], dtype=bool))
+        else:
+            values = Values(x, cells=_names(obs), training=_text(obs["split"]) == "train")
+        if counts and "layers/counts" not in file:
+            raise UserError(f"{path} has no counts, which likelihoods of counts need; choose another likelihood or data set")
+        if counts:
+            values = replace(values, counts=_matrix(file["layers/counts"]))
+        if "drawn" in obs:
+            return values
+        if "mean" in var:
+            statistics = {"mean": var["mean"][:], "std": var["std"][:], "max_value": float(file["uns/max_value"][()])}
+            values = replace(values, **statistics)
+    if trained_on is not None:
+        with _opened(trained_on) as file:
+            if "drawn" in file["obs"] and "mean" in file["var"]:
+                values = replace(values, balanced=(file["var/mean"][:], file["var/std"][:]))
     return values
 
 
 def held_out_cells(path: str | Path) -> np.ndarray:
     """Return the names of the cells that are held out in a file of the kind "preprocessed"."""
-    with h5py.File(path) as file:
+    with _opened(path) as file:
         return _names(file["obs"])[_text(file["obs/split"]) == "held_out"]
 
 
@@ -113,7 +113,7 @@ def read_labels(path: str | Path, column: str, cells: np.ndarray) -> tuple[np.nd
     The one way by which labels and conditions reach a training, for models that are told to use them. Levels are numbered in
     the order of their names. Raises UserError where there is no such column.
     """
-    with h5py.File(path) as file:
+    with _opened(path) as file:
         if column not in file["obs"]:
             raise UserError(f"{path} has no {column}, which the model needs; choose another model, or name the column in columns")
         of_cell = dict(zip(_names(file["obs"]), _text(file[f"obs/{column}"]), strict=True))
@@ -124,8 +124,15 @@ def read_labels(path: str | Path, column: str, cells: np.ndarray) -> tuple[np.nd
 
 def read_genes(path: str | Path) -> np.ndarray:
     """Return the names of the genes (G,) of an AnnData file."""
-    with h5py.File(path) as file:
+    with _opened(path) as file:
         return _names(file["var"])
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[h5py.File]:
+    """Yield an AnnData file that is open for reading. Raises UserError where it, or what is read of it, is not whole."""
+    with whole(path, ".h5ad file"), h5py.File(path) as file:
+        yield file
 
 
 def _matrix(item: h5py.Group | h5py.Dataset) -> sparse.csr_matrix | np.ndarray:

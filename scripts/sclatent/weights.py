@@ -1,13 +1,14 @@
 """Trained models on disk: safetensors for the weights, JSON for what rebuilds the model; nothing is ever unpickled."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import safe_open
+from safetensors.torch import load, save
 
-from sclatent.atomic import replacing, write_text
+from sclatent.atomic import replacing, whole, write_text
 from sclatent.errors import UserError
 from sclatent.inputs import Input
 from sclatent.provenance import as_text
@@ -22,22 +23,25 @@ def save_run(trained: Trained | None, weights: Path, run: Path, settings: dict, 
     record should tell.
     """
     tensors = {} if trained is None else {name: value.cpu().contiguous() for name, value in trained.state_dict().items()}
+    content = save(tensors, metadata={"provenance": as_text(provenance)})
     with replacing(weights) as temporary:
-        temporary.write_bytes(save(tensors, metadata={"provenance": as_text(provenance)}))
+        temporary.write_bytes(content)
     record = {"status": "failed" if trained is None else "trained", "reason": reason, **settings, "provenance": provenance}
+    record["weights_sha256"] = hashlib.sha256(content).hexdigest()
     write_text(run, json.dumps(record, indent=2, sort_keys=True) + "\n")
 
 
 def load_trained(weights: str | Path, run: str | Path, device: str = "cpu") -> Trained:
-    """Rebuild the trained model of a run, in evaluation mode. Raises UserError where the weights are not whole."""
+    """Rebuild the trained model of a run, in evaluation mode. Raises UserError where the weights are not those of the record."""
     record = read_record(run)
-    try:
-        tensors = load_file(weights)
-        model_input = Input(record["n_vars"], **record["input"], genes=tensors.get("input.genes"))
-        trained = Trained(record["family"], record["hyperparameters"], model_input, record["n_counts"], record["conditions"])
-        trained.load_state_dict(tensors)
-    except (SafetensorError, RuntimeError) as error:
-        raise UserError(f"{weights} does not hold what {run} describes ({error}); delete both and run again") from error
+    with whole(weights, "file of weights"):
+        content = Path(weights).read_bytes()
+    if hashlib.sha256(content).hexdigest() != record["weights_sha256"]:
+        raise UserError(f"{weights} does not hold what {run} describes; delete both and run the same command again")
+    tensors = load(content)
+    model_input = Input(record["n_vars"], **record["input"], genes=tensors.get("input.genes"))
+    trained = Trained(record["family"], record["hyperparameters"], model_input, record["n_counts"], record["conditions"])
+    trained.load_state_dict(tensors)
     return trained.to(torch.device(device)).eval()
 
 

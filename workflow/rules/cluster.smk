@@ -20,8 +20,8 @@ rule cluster:
         "../../envs/evaluation.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=growing(1000, 10),
+        runtime=growing(30, 0.5),
     params:
         n_init=lambda wildcards: CONFIG.studies[wildcards.study].clustering.n_init,
         n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].clustering.n_neighbors,

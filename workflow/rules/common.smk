@@ -1,17 +1,19 @@
 # Needs:    the merged configuration.
 # Makes:    nothing; CONFIG (the checked configuration), DATASETS and MODELS (those of the tables and those that studies need beside
-#           them), FLOORS and ADDED (by study, the floor of each model, and the floors that are no model of it), and the helpers
-#           that other rules files share.
+#           them), FLOORS and ADDED (by study, the floor of each model, and the floors that are no model of it), GPUS and TORCH
+#           (what jobs that run models ask for), and the helpers that other rules files share.
 # Promises: a mistake of the user ends the run here, in one line with its cure and exit code 1.
 
+import logging
+import math
 import os
 import re
 import sys
-import time
 from pathlib import Path
 
+from snakemake.logging import logger
+
 BASE = Path(workflow.basedir)
-STARTED = time.time()
 sys.path.insert(0, str(BASE / "scripts"))
 
 from sclatent.config import Phase, floors, held_out_datasets, load, published_files
@@ -21,7 +23,13 @@ from sclatent.directories import data_directories, own_files
 from sclatent.errors import UserError
 from sclatent.models import family_file, hyperparameters_class
 from sclatent.models.hyperparameters import explains_counts
-from sclatent.preflight import check_own_files, check_unlocked, check_writable, runs_jobs
+from sclatent.postmortem import explain, in_words
+from sclatent.preflight import prepare, runs_jobs
+
+logger.addFilter(in_words)
+logging.raiseExceptions = False  # a log that cannot be written is no reason for tracebacks on the terminal
+PAGE = Path("results/report.html")
+PAGE_BEFORE = PAGE.stat().st_mtime_ns if PAGE.exists() else None
 
 try:
     CONFIG = load(config)
@@ -36,12 +44,17 @@ try:
     config["device"] = CONFIG.device  # nor where models run, which depends on the machine
     config["published"] = {name: file.model_dump() for name, file in PUBLISHED.items()}
     if workflow.is_main_process and runs_jobs(sys.argv):
-        check_own_files(CONFIG)
-        if not workflow.output_settings.dryrun:
-            check_writable("results")
-            check_unlocked(".snakemake")
+        for reason in prepare(CONFIG, BASE, sys.argv[0], plans_only=workflow.output_settings.dryrun):
+            print(f"sclatent: {reason}", file=sys.stderr)
 except UserError as error:
     sys.exit(f"sclatent: {error}")
+
+
+# Jobs that can use a GPU ask for one unless none is wanted; the profile says whether they are given it.
+GPUS = 0 if CONFIG.device == "cpu" else 1
+# Conda needs to know torch's build before it is known where a job will run: that for CUDA, of some gigabytes, is taken only where a
+# CUDA device is demanded. What this machine has must not decide it, or a move to another one would rerun everything.
+TORCH = "torch_cuda" if CONFIG.device == "cuda" else "torch"
 
 
 wildcard_constraints:
@@ -61,6 +74,16 @@ def code(script, *others):
 def code_with_family(script):
     """Input function: `code` of a script that runs the model of the rule's wildcard."""
     return lambda wildcards: code(script, family_file(MODELS[wildcards.model].family))
+
+
+def growing(base, per_mb):
+    """Resource function: a base and so much for each MB of the input files that are there, times the attempt."""
+
+    def amount(wildcards, input, attempt):
+        size = sum(os.path.getsize(path) for path in set(input) if os.path.isfile(path)) / 1e6
+        return math.ceil(attempt * (base + per_mb * size))
+
+    return amount
 
 
 def source_files(wildcards):
@@ -303,10 +326,15 @@ def exports_of(study):
 
 def print_headlines():
     """Print the headline table of every study and where the report lies, if this run built the report."""
-    page = Path("results/report.html")
-    if not page.exists() or page.stat().st_mtime < STARTED:
+    if not PAGE.exists() or PAGE.stat().st_mtime_ns == PAGE_BEFORE:
         return
     for name in CONFIG.run:
         _, table = Path(f"results/studies/{name}/headline.txt").read_text().split("\n", maxsplit=1)  # provenance first
         print(f"\n{CONFIG.studies[name].title}: mean ± sd over {len(CONFIG.studies[name].seeds)} seeds\n\n{table}")
-    print(f"Report: {page}")
+    print(f"Report: {PAGE}")
+
+
+def print_faults(logs):
+    """Print what Snakemake's logs tell of jobs that were killed and of faults of the machine."""
+    for line in explain("\n".join(Path(log).read_text() for log in logs)):
+        print(f"sclatent: {line}", file=sys.stderr)

@@ -20,8 +20,8 @@ rule embed_tsne:
         "../../envs/evaluation.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000, 10),
+        runtime=growing(60, 1),
     params:
         perplexity=lambda wildcards: CONFIG.studies[wildcards.study].embedding.perplexity,
         max_iter=lambda wildcards: CONFIG.studies[wildcards.study].embedding.max_iter,
@@ -47,8 +47,8 @@ rule embed_umap:
         "../../envs/evaluation.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000, 10),
+        runtime=growing(60, 1),
     params:
         models=lambda wildcards: CONFIG.studies[wildcards.study].models,
         n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].embedding.n_neighbors,
@@ -74,8 +74,8 @@ rule embed_drawn:
         "../../envs/evaluation.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000, 4),
+        runtime=growing(60, 0.1),
     params:
         models=lambda wildcards: generative_models(wildcards.study),
         n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].embedding.n_neighbors,

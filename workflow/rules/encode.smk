@@ -17,12 +17,12 @@ rule encode:
     benchmark:
         "results/benchmarks/encode/{study}/{dataset}/{model}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        f"../../envs/{TORCH}.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=1,
+        mem_mb=growing(2000, 3),
+        runtime=growing(20, 0.02),
+        gpu=GPUS,
     params:
         seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
         condition=lambda wildcards: told_to_model(wildcards)["condition"],

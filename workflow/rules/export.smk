@@ -23,8 +23,8 @@ rule export_cells:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(1000, 3),
+        runtime=growing(20, 0.01),
     params:
         title=lambda wildcards: titles_of_datasets(wildcards.study)[wildcards.dataset],
         models=lambda wildcards: {

@@ -35,8 +35,8 @@ rule figures:
         "../../envs/figures.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(1500, 3),
+        runtime=growing(10, 0.01),
     params:
         parameters=parameters_of_figure,
     message:

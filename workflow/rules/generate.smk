@@ -22,12 +22,12 @@ rule generate:
     benchmark:
         "results/benchmarks/generate/{study}/{dataset}/{model}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        f"../../envs/{TORCH}.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=30,
-        gpu=1,
+        mem_mb=growing(2000, 4),
+        runtime=growing(30, 0.02),
+        gpu=GPUS,
     params:
         seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
         condition=lambda wildcards: told_to_model(wildcards)["condition"],

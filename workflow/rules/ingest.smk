@@ -17,8 +17,8 @@ rule ingest:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(1000, 4),
+        runtime=growing(30, 0.02),
     params:
         format=lambda wildcards: DATASETS[wildcards.dataset].format,
         roles=lambda wildcards: list(DATASETS[wildcards.dataset].files),

@@ -25,8 +25,8 @@ rule perturb_data:
         "../../envs/evaluation.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(2000, 4),
+        runtime=growing(60, 0.02),
     params:
         dataset=lambda wildcards: table_entry(wildcards.dataset),
         held_out=lambda wildcards: wildcards.dataset not in CONFIG.datasets,
@@ -54,12 +54,12 @@ rule perturb:
     benchmark:
         "results/benchmarks/perturb/{study}/{dataset}/{model}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        f"../../envs/{TORCH}.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
-        gpu=1,
+        mem_mb=growing(2000, 4),
+        runtime=growing(60, 0.02),
+        gpu=GPUS,
     params:
         dataset=lambda wildcards: table_entry(wildcards.dataset),
         held_out=lambda wildcards: wildcards.dataset not in CONFIG.datasets,

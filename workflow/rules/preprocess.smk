@@ -23,8 +23,8 @@ rule preprocess:
         "../../envs/data.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(1000, 3),
+        runtime=growing(30, 0.02),
     params:
         settings=lambda wildcards: DATASETS[wildcards.dataset].model_dump(
             include={"qc", "normalization", "target_sum", "n_top_genes", "flavor", "scale", "holdout", "drop_unlabelled"}
@@ -51,8 +51,8 @@ rule cluster_data:
         "../../envs/data.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(1000, 3),
+        runtime=growing(30, 0.05),
     params:
         clusters=clusters_of,
         threads=CONFIG.threads,
@@ -79,8 +79,8 @@ rule balance:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(1000, 3),
+        runtime=growing(30, 0.02),
     params:
         by=lambda wildcards: DATASETS[wildcards.dataset].balance.by,
         settings=lambda wildcards: DATASETS[wildcards.dataset].balance.model_dump(exclude={"by"}),

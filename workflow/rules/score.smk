@@ -21,8 +21,8 @@ rule score:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000, 10),
+        runtime=growing(60, 0.1),
     params:
         models=lambda wildcards: models_and_floors(wildcards.study),
         floors=lambda wildcards: FLOORS[wildcards.study],

@@ -22,12 +22,12 @@ rule train:
     benchmark:
         "results/benchmarks/train/{dataset}/{model}/{seed}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        f"../../envs/{TORCH}.yaml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=60,
-        gpu=1,
+        mem_mb=growing(2000, 3),
+        runtime=growing(60, 0.1),
+        gpu=GPUS,
     params:
         settings=settings_of_training,
         told=told_to_model,

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from sclatent.atomic import replacing
 
@@ -103,7 +104,17 @@ def save(figure: Figure, path: str | Path, provenance: str) -> None:
     """
     path = Path(path)
     with plt.rc_context(STYLE):
+        _take_dollars_as_they_are(figure)
         with replacing(path) as temporary:
             figure.savefig(temporary, dpi=300, metadata={"Description": provenance, "Date": None})
         with replacing(path.with_suffix(".pdf")) as temporary:
             figure.savefig(temporary, dpi=300, metadata={"Subject": provenance, "CreationDate": None})
+
+
+def _take_dollars_as_they_are(figure: Figure) -> None:
+    """Have no text between dollars taken for a formula, as a name can hold them; numbers on logarithmic axes are formulas."""
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) if axis.get_scale() != "linear"):
+        for number in axis.get_ticklabels(which="both"):
+            number.set_parse_math(True)

@@ -1,0 +1,554 @@
+"""What machines do to a run: after each fault a clear line, nothing half-written, and a rerun that ends in the same bytes.
+
+A run is held, where a fault is to hit it, as long as a file called hold is there: a training behind its first checkpoint, a
+notebook before it draws. So no test depends on how fast a machine is.
+"""
+
+import copy
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import Workflow
+
+from sclatent import __version__
+from sclatent.postmortem import explain
+from sclatent.trust import STAMP
+
+STUDY = {"title": "S", "datasets": ["digits"], "models": ["a"], "seeds": [0]}
+MODEL = {"title": "A", "family": "ae", "hyperparameters": {"latent_dim": 2}, "training": {"epochs": 4}}
+DATA = "results/data/digits/preprocessed.h5ad"
+TABLE = "results/data/digits/qc.tsv"
+WEIGHTS = "results/runs/digits/a/0/weights.safetensors"
+RECORD = "results/runs/digits/a/0/run.json"
+LATENTS = "results/studies/s/digits/a/latents.h5ad"
+FIGURE = "results/studies/s/figures/quality_control/digits.svg"
+HOLD = 'while __import__("os").path.exists("hold"): __import__("time").sleep(0.01)\n'
+# Root writes everywhere unless it gives up that right.
+AS_USER = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override") if os.geteuid() == 0 else ()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Workflow:
+    """A finished run that nothing disturbed, of code that can be held."""
+    workflow = Workflow(tmp_path_factory.mktemp("whole"))
+    workflow.configure(run=["s"], models={"a": MODEL}, studies={"s": STUDY})
+    trainer = workflow.folder / "scripts" / "sclatent" / "training.py"
+    text = re.sub(r"CHECKPOINT_EVERY = \d+", "CHECKPOINT_EVERY = 0", trainer.read_text())
+    saving = f"{' ' * 16}_save(checkpoint, course, model, optimizer)\n"
+    assert saving in text
+    trainer.write_text(text.replace(saving, f"{saving}{' ' * 16}{HOLD}"))
+    template = workflow.folder / "workflow" / "notebooks" / "quality_control.ipynb"
+    notebook = json.loads(template.read_text())
+    notebook["cells"][-1]["source"].insert(0, HOLD)
+    template.write_text(json.dumps(notebook))
+    made(workflow, LATENTS, FIGURE)
+    assert {WEIGHTS, RECORD, DATA, TABLE, LATENTS, FIGURE} <= set(contents(workflow))
+    return workflow
+
+
+@pytest.fixture
+def run(whole, tmp_path) -> Workflow:
+    """A copy of the finished run."""
+    return copy_of(whole, tmp_path / "run")
+
+
+def copy_of(workflow: Workflow, folder: Path) -> Workflow:
+    """Return a copy of a workflow with all that it has made, at its times."""
+    copied = copy.copy(workflow)
+    copied.folder = shutil.copytree(workflow.folder, folder)
+    return copied
+
+
+def without(workflow: Workflow, *names: str) -> Workflow:
+    """Remove results of a run."""
+    for name in names:
+        path = workflow.folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return workflow
+
+
+def contents(workflow: Workflow) -> dict[str, bytes]:
+    """Return the bytes of all results, hidden files too; of executed notebooks, which hold times, only that they are there."""
+    folders = [workflow.path(name) for name in ("data", "runs", "studies")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(workflow.folder)): b"" if path.suffix == ".ipynb" else path.read_bytes() for path in files}
+
+
+def lines_of(output: str) -> list[str]:
+    """Return the lines that a run says by itself, not Snakemake; nothing of Python is among what is printed."""
+    assert "Traceback" not in output
+    return [line for line in output.splitlines() if re.match(r"(sclatent|train|encode|preprocess|figures)( [\w ]+)?: ", line)]
+
+
+def made(workflow: "Workflow | Disk", *targets: str) -> str:
+    """Make results and return what the run printed."""
+    run = workflow.snakemake("--cores", "2", "--", *targets)
+    assert run.returncode == 0, run.stdout
+    return run.stdout
+
+
+def failed(workflow: "Workflow | Disk", *targets: str, **options) -> list[str]:
+    """Return the lines of a run that fails."""
+    run = workflow.snakemake("--cores", "2", "--", *targets, **options)
+    assert run.returncode == 1, run.stdout
+    return lines_of(run.stdout)
+
+
+def nothing_to_do(workflow: Workflow, *targets: str) -> bool:
+    """Return whether a dry run finds nothing to do."""
+    return "Nothing to be done" in workflow.snakemake("-n", "--", *targets).stdout
+
+
+@contextmanager
+def held(workflow: Workflow, target: str, **options) -> Iterator[subprocess.Popen]:
+    """Yield a run that is held; it ends with the block."""
+    (workflow.folder / "hold").touch()
+    try:
+        with workflow.started("--cores", "1", "--", target, **options) as process:
+            yield process
+    finally:
+        (workflow.folder / "hold").unlink(missing_ok=True)
+
+
+def end_of(process: subprocess.Popen) -> list[str]:
+    """Return the lines of a run that fails, at its end."""
+    stdout, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, stdout
+    return lines_of(stdout)
+
+
+def wait_for(state: Callable, process: subprocess.Popen):
+    """Return what a state is, once it is anything, within two minutes and while a process runs."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := state():
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it did not come to that" if process.poll() is None else process.communicate()[0])
+
+
+def held_training(workflow: Workflow, process: subprocess.Popen) -> psutil.Process:
+    """Return the training of a held run, once it has a checkpoint."""
+    wait_for(lambda: list(workflow.path("checkpoints").glob("[!.]*")), process)
+    (training,) = processes(process, r"\.train\.py$")
+    return training
+
+
+def processes(process: subprocess.Popen, words: str) -> list[psutil.Process]:
+    """Return the processes that a process has started, or these in turn, with words in their command; shells apart."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            command = child.cmdline()
+        except psutil.Error:  # it has ended meanwhile
+            continue
+        if "-c" not in command and any(re.search(words, word) for word in command):
+            found.append(child)
+    return found
+
+
+def gone(process: psutil.Process) -> bool:
+    """Return whether a process ends by itself."""
+    psutil.wait_procs([process], timeout=30)
+    return not process.is_running()
+
+
+def spoil(path: Path, damage: str) -> None:
+    """Cut off or garble a file in its middle, or cut off the end of its last line, at the time that it had."""
+    before, content = path.stat(), path.read_bytes()
+    middle = len(content) // 2
+    garbage = bytes(byte ^ 0x55 for byte in content[middle : middle + 4096])
+    garbled = content[:middle] + garbage + content[middle + len(garbage) :]
+    path.write_bytes({"cut off": content[:middle], "cut off in a row": content[:-3], "garbled": garbled}[damage])
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+# ---- killed
+
+
+@pytest.fixture(scope="module")
+def killed(whole, tmp_path_factory) -> Workflow:
+    """A run whose training was killed after its first epoch, and its lines."""
+    workflow = without(copy_of(whole, tmp_path_factory.mktemp("killed") / "run"), "results/runs/digits/a")
+    with held(workflow, WEIGHTS) as process:
+        held_training(workflow, process).kill()
+        workflow.lines = end_of(process)
+    return workflow
+
+
+def test_a_killed_training_is_named_and_goes_on_where_it_was(killed, whole, tmp_path):
+    cause = "sclatent: train digits a 0 was ended by SIGKILL, by hand or because memory ran out"
+    assert killed.lines == [f"{cause}; run the same command again, and it goes on where it was"]
+    assert not list(killed.path("runs").rglob("*.*"))
+    workflow = copy_of(killed, tmp_path / "run")
+    made(workflow, WEIGHTS)
+    assert contents(workflow) == contents(whole)
+    assert list(workflow.path("checkpoints").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["cut off", "garbled"])
+def test_a_damaged_checkpoint_is_said_and_training_begins_anew(killed, whole, tmp_path, damage):
+    workflow = copy_of(killed, tmp_path / "run")
+    (checkpoint,) = workflow.path("checkpoints").iterdir()
+    spoil(checkpoint, damage)
+    (line,) = lines_of(made(workflow, WEIGHTS))
+    name = re.escape(f"results/checkpoints/{checkpoint.name}")
+    assert re.fullmatch(rf"train digits a 0: {name} is damaged \(.*\); training begins anew", line)
+    assert contents(workflow) == contents(whole)
+    assert list(workflow.path("checkpoints").iterdir()) == []
+
+
+def test_a_killed_run_takes_its_jobs_with_it_and_is_taken_up_as_the_message_says(run, whole):
+    without(run, "results/runs/digits/a")
+    with held(run, WEIGHTS) as process:
+        training = held_training(run, process)
+        process.kill() if sys.platform == "linux" else os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert gone(training)
+    (line,) = failed(run, WEIGHTS)
+    assert line.startswith("sclatent: another run holds the results, or was killed while it did")
+    unlock, again = re.search(r"(snakemake --unlock) && (snakemake --rerun-incomplete)$", line).groups()
+    assert run.snakemake(*unlock.split()[1:]).returncode == 0
+    rerun = run.snakemake(*again.split()[1:], "--", WEIGHTS)
+    assert rerun.returncode == 0, rerun.stdout
+    assert contents(run) == contents(whole)
+
+
+def test_a_killed_notebook_is_named_and_drawn_anew(run, whole):
+    """Be it the process that runs its cells, or the job that waits for that."""
+    folder = without(run, str(Path(FIGURE).parent)).folder / Path(FIGURE).parent
+    name, log = "figures s quality_control digits", "results/logs/figures/s/quality_control/digits.ipynb"
+    for words, said in (
+        ("ipykernel_launcher", f"{name}: the process that runs the cells of {log} ended"),
+        (r"\.figures\.py$", f"sclatent: {name} was ended by SIGKILL"),
+    ):
+        with held(run, FIGURE) as process:
+            (kernel,) = wait_for(lambda process=process: processes(process, "ipykernel_launcher"), process)
+            (victim,) = processes(process, words)
+            victim.kill()
+            (line,) = end_of(process)
+            assert gone(kernel)
+        assert line.startswith(said)
+        assert line.endswith("by hand or because memory ran out; run the same command again")
+        assert not list(folder.glob("*"))
+    made(run, FIGURE)
+    assert contents(run) == contents(whole)
+
+
+def test_a_log_tells_of_every_job_that_was_killed_and_of_no_other():
+    job = "Error in rule {0}:\n    message: None\n    log: results/logs/{0}/{1}.log (check log file(s) for error details)\n"
+    failure = "CalledProcessError in file x, line 1:\nCommand 'python tmp1.{}.py' {}.\n"
+    log = (
+        failure.format("encode", "returned non-zero exit status 1")
+        + job.format("encode", "s/digits/a")
+        + failure.format("train", "died with <Signals.SIGKILL: 9>")
+        + failure.format("score", "returned non-zero exit status 139")
+        + job.format("train", "digits/a/0")
+        + job.format("score", "s/digits")
+    )
+    assert [line.partition(",")[0] for line in explain(log)] == [
+        "train digits a 0 was ended by SIGKILL",
+        "score s digits was ended by SIGSEGV",
+    ]
+    assert explain(failure.format("train", "died with <Signals.SIGINT: 2>") + job.format("train", "digits/a/0")) == []
+
+
+# ---- disks
+
+
+class Disk:
+    """A small disk in a folder of a run. Only commands that are started through it see it, and it goes with the block."""
+
+    def __init__(self, workflow: Workflow, name: str, kilobytes: int):
+        self.workflow, self.place, self.user = workflow, workflow.path(name), os.geteuid() != 0
+        self.place.mkdir(parents=True, exist_ok=True)
+        mount = f"mount -t tmpfs -o size={kilobytes}k disk '{self.place}' && echo mounted && cat"
+        self.command = ["unshare", "--mount", *["--map-root-user"] * self.user, "sh", "-c", mount]
+
+    def __enter__(self) -> "Disk":
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        try:
+            self.holder = subprocess.Popen(self.command, **streams)
+        except FileNotFoundError:
+            pytest.skip("needs unshare, of util-linux")
+        if self.holder.stdout.readline() != "mounted\n":
+            _, reason = self.holder.communicate()
+            pytest.skip(f"needs the right to mount a disk: {reason.strip()}")
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.holder.communicate()  # without input its last process ends, and with it the disk
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What to put before a command that is to see the disk."""
+        user = ["--user", "--preserve-credentials"] * self.user
+        return ("nsenter", f"--target={self.holder.pid}", "--mount", *user, "env", f"--chdir={self.workflow.folder}")
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        return self.workflow.snakemake(*arguments, prefix=self.prefix)
+
+    def remount(self, option: str) -> None:
+        subprocess.run([*self.prefix, "mount", "-o", f"remount,{option}", str(self.place)], check=True)
+
+    def seen(self) -> Workflow:
+        """Return the run as those commands see it."""
+        workflow = copy.copy(self.workflow)
+        workflow.folder = Path(f"/proc/{self.holder.pid}/root{self.workflow.folder}")
+        return workflow
+
+    def fill(self, left: int = 0) -> Path:
+        """Use up all room but some bytes, and return the file that does."""
+        room = self.seen().folder / self.place.relative_to(self.workflow.folder)
+        filler = room / "filler"
+        filler.write_bytes(bytes(shutil.disk_usage(room).free - left))
+        return filler
+
+
+def test_a_disk_that_is_full_while_a_matrix_is_written_is_named(run, whole):
+    size = (run.folder / DATA).stat().st_size
+    without(run, "results/data")
+    with Disk(run, "data", 64_000) as disk:
+        made(disk, "results/data/digits/counts.h5ad")
+        filler = disk.fill(left=size // 2)
+        place = "the disk of results/data/digits"
+        cure = "make room there and run the same command again"
+        assert failed(disk, DATA) == [f"preprocess digits: no room is left on {place}; {cure}"]
+        filler.unlink()
+        assert [path.name for path in disk.seen().path("data/digits").iterdir()] == ["counts.h5ad"]
+        made(disk, DATA)
+        assert contents(disk.seen()) == contents(whole)
+
+
+def test_a_disk_that_is_full_while_weights_are_written_is_named(run, whole):
+    size = (run.folder / WEIGHTS).stat().st_size
+    without(run, "results/runs/digits/a")
+    with Disk(run, "runs", 64_000) as disk:
+        filler = disk.fill(left=size // 2)
+        place = "the disk of results/runs/digits/a/0"
+        cure = "make room there and run the same command again"
+        assert failed(disk, WEIGHTS) == [f"train digits a 0: no room is left on {place}; {cure}"]
+        filler.unlink()
+        assert not list(disk.seen().path("runs").rglob("*.*"))
+        made(disk, WEIGHTS)
+        assert contents(disk.seen()) == contents(whole)
+
+
+def test_a_training_goes_on_where_its_state_cannot_be_saved(run, whole):
+    without(run, "results/runs/digits/a")
+    with Disk(run, "checkpoints", 1000) as disk:
+        disk.fill()
+        (line,) = lines_of(made(disk, WEIGHTS))
+    assert line.startswith("train digits a 0: training goes on, but its state cannot be saved ([Errno 28] No space left on")
+    assert contents(run) == contents(whole)
+
+
+def test_a_full_disk_ends_the_run_before_it_begins(run):
+    without(run, "results")
+    with Disk(run, "", 1000) as disk:
+        cure = "make room there and run the same command again"
+        assert failed(disk, DATA) == [f"sclatent: no room is left on the disk of 'results'; {cure}"]
+        assert list(disk.seen().path("").iterdir()) == []
+
+
+def test_results_that_cannot_be_written_end_the_run_at_once(workflow):
+    results = workflow.path("")
+    results.mkdir()
+    results.chmod(0o555)
+    (line,) = failed(workflow, DATA, prefix=AS_USER)
+    results.chmod(0o755)
+    assert line.startswith("sclatent: no permission to write to 'results'; change its permissions")
+
+
+def test_a_file_in_the_place_of_results_is_named(workflow):
+    workflow.path("").write_text("")
+    (line,) = failed(workflow, DATA)
+    assert line.startswith("sclatent: 'results' is a file")
+
+
+def test_results_that_can_no_longer_be_written_fail_the_job(run, whole):
+    without(run, "results/runs/digits/a")
+    with Disk(run, "runs", 64_000) as disk, held(run, WEIGHTS, prefix=disk.prefix) as process:
+        held_training(run, process)
+        disk.remount("ro")
+        (run.folder / "hold").unlink()
+        cure = "mount it so that it can be written to and run the same command again"
+        assert end_of(process) == [
+            f"train digits a 0: the disk of results/runs/digits/a/0 can only be read; {cure}",
+            f"sclatent: a disk can only be read; {cure}",  # Snakemake stumbles over it, too
+        ]
+        disk.remount("rw")
+        assert not list(disk.seen().path("runs").rglob("*.*"))
+        made(disk, WEIGHTS)
+        assert contents(disk.seen()) == contents(whole)
+
+
+def test_a_log_that_cannot_be_written_fails_the_job_in_lines_too(run, whole):
+    log = "results/logs/encode/s/digits/a.log"
+    folder = without(run, LATENTS, log).folder / Path(log).parent
+    folder.chmod(0o555)
+    lines = failed(run, LATENTS, prefix=AS_USER)
+    folder.chmod(0o755)
+    cure = "change their permissions and run the same command again"
+    assert lines == [
+        f"encode s digits a: no permission for {log}; change its permissions and run the same command again",
+        f"sclatent: files or folders may not be written to; {cure}",  # Snakemake stumbles over it, too
+    ]
+    made(run, LATENTS)
+    assert contents(run) == contents(whole)
+
+
+# ---- two runs
+
+
+def test_a_second_run_in_one_folder_ends_at_once_and_disturbs_nothing(run, whole):
+    without(run, "results/runs/digits/a")
+    with held(run, WEIGHTS) as process:
+        held_training(run, process)
+        (line,) = failed(run, WEIGHTS)
+        assert line.startswith("sclatent: another run holds the results, or was killed while it did; wait for it to end")
+        (run.folder / "hold").unlink()
+        stdout, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, stdout
+    assert contents(run) == contents(whole)
+
+
+# ---- damaged files
+
+AGAIN = "delete it and run the same command again"
+
+
+def test_a_damaged_run_is_named_and_trained_anew(run, whole):
+    without(run, LATENTS)
+    spoil(run.folder / WEIGHTS, "garbled")
+    cure = "delete both and run the same command again"
+    assert failed(run, LATENTS) == [f"encode s digits a: {WEIGHTS} does not hold what {RECORD} describes; {cure}"]
+    spoil(run.folder / RECORD, "cut off")
+    (line,) = failed(run, LATENTS)
+    assert re.fullmatch(rf"encode s digits a: {RECORD} is not a whole record of a run \(.*\); {AGAIN}", line)
+    without(run, WEIGHTS, RECORD)
+    made(run, LATENTS)
+    assert contents(run) == contents(whole)
+
+
+def test_a_damaged_matrix_that_is_newer_than_what_was_made_of_it_is_named_and_made_anew(run, whole):
+    spoil(run.folder / DATA, "cut off")
+    os.utime(run.folder / DATA)
+    (line,) = failed(run, WEIGHTS)
+    assert re.fullmatch(rf"train digits a 0: {DATA} is not a whole \.h5ad file \(.*\); {AGAIN}", line)
+    without(run, DATA)
+    made(run, WEIGHTS)
+    assert contents(run) == contents(whole)
+
+
+def test_a_damaged_matrix_and_a_damaged_table_of_the_same_time_are_named_and_made_anew(run, whole):
+    without(run, LATENTS, FIGURE)
+    spoil(run.folder / DATA, "garbled")
+    spoil(run.folder / TABLE, "cut off in a row")
+    of_matrix, of_table = sorted(failed(run, LATENTS, FIGURE))
+    assert re.fullmatch(rf"encode s digits a: {DATA} is not a whole \.h5ad file \(.*\); {AGAIN}", of_matrix)
+    reason = "its rows are not those that were written"
+    assert of_table == f"figures s quality_control digits: {TABLE} is not a whole table ({reason}); {AGAIN}"
+    without(run, DATA, TABLE)
+    made(run, LATENTS, FIGURE)
+    assert contents(run) == contents(whole)
+
+
+# ---- clocks
+
+
+def in_days(path: Path, days: int) -> None:
+    """Stamp a file some days from now."""
+    then = time.time() + days * 24 * 3600
+    os.utime(path, (then, then))
+
+
+def test_results_from_the_future_are_made_anew(run, whole):
+    """Else nothing would ever be newer than they are."""
+    for path in (run.folder / WEIGHTS).parent.iterdir():
+        path.write_bytes(b"old")
+        in_days(path, 1)
+    (line,) = lines_of(made(run, WEIGHTS))
+    assert line.startswith("sclatent: 3 files, the first 'results/runs/digits/a/0/history.tsv', are stamped in the future")
+    assert contents(run) == contents(whole)
+
+
+def test_a_clock_that_is_set_back_during_a_run_is_named(run, whole):
+    without(run, "results/runs/digits/a")
+    with held(run, WEIGHTS) as process:
+        held_training(run, process)
+        in_days(run.folder / DATA, 1)  # when it was made, seen from a clock that is a day behind
+        (run.folder / "hold").unlink()
+        cure = "when it is right, run the same command again"
+        assert end_of(process) == [f"sclatent: the clock was moved during the run; {cure}"]
+    made(run, WEIGHTS)
+    assert contents(run) == contents(whole)
+
+
+def test_code_from_the_future_is_named_and_results_that_look_old_are_made_again(run, whole):
+    code = run.folder / "scripts" / "sclatent" / "cells.py"
+    in_days(code, 1)
+    in_days(run.folder / LATENTS, -9000)
+    (line,) = failed(run, LATENTS)
+    assert re.match(
+        r"sclatent: '.*/cells\.py' is stamped .*, in the future; set the clock right, or if it is right: touch ", line
+    )
+    subprocess.run(line.rpartition(": ")[2].split(), check=True)
+    made(run, LATENTS)
+    assert contents(run) == contents(whole)
+    assert (run.folder / LATENTS).stat().st_mtime > code.stat().st_mtime
+
+
+# ---- results of other code
+
+
+def test_results_of_another_version_are_made_anew(run, whole):
+    without(run, "results/studies/s/figures")
+    for path in run.path("").rglob("*"):
+        if path.is_file() and path.name != STAMP:
+            path.write_bytes(b"old")  # and newer than all code, as after copying
+    for folder in (run.path(""), run.folder / ".snakemake"):
+        stamp = folder / STAMP
+        stamp.write_text(stamp.read_text().replace(f'"{__version__}"', '"0.0.1"', 1))
+    reason = f"sclatent: 'results' was made by sclatent 0.0.1, and this is {__version__}: everything is made anew"
+    assert lines_of(run.snakemake("-n", "--", LATENTS).stdout) == [reason]
+    assert lines_of(made(run, LATENTS)) == [reason]
+    assert contents(run) == {name: content for name, content in contents(whole).items() if "/figures/" not in name}
+    assert nothing_to_do(run, LATENTS)
+
+
+def test_results_without_what_is_known_of_their_making_are_not_trusted_unasked(run):
+    without(run, ".snakemake")
+    (line,) = failed(run, LATENTS)
+    assert line.startswith("sclatent: how 'results' was made is not recorded in '.snakemake', which is new or another's")
+    anew, trust = re.search(r"anew: (rm .*); to trust .*: (mkdir .* && cp .*); then", line).groups()
+    without(run, ".snakemake")
+    subprocess.run(trust, shell=True, cwd=run.folder, check=True)
+    assert nothing_to_do(run, LATENTS)
+    subprocess.run(anew, shell=True, cwd=run.folder, check=True)
+    planned = run.snakemake("-n", "--", LATENTS).stdout
+    assert lines_of(planned) == ["sclatent: 'results' does not say which version of sclatent made it: everything is made anew"]
+
+
+def test_code_that_is_older_than_the_results_but_not_theirs_is_seen(run, whole):
+    """As after copying results beside another checkout, or bringing code with its times."""
+    code = run.folder / "scripts" / "sclatent" / "models" / "ae.py"
+    before = code.stat()
+    code.write_text(code.read_text() + "\n# changed\n")
+    os.utime(code, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (line,) = lines_of(made(run, WEIGHTS))
+    assert line.startswith("sclatent: 1 files, the first 'scripts/sclatent/models/ae.py', are not the code that made 'results'")
+    of_run, of_whole = contents(run), contents(whole)
+    assert {name for name in of_whole if of_run[name] != of_whole[name]} == {name for name in of_whole if "/runs/" in name}
+    assert nothing_to_do(run, WEIGHTS)

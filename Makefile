@@ -17,8 +17,8 @@ paper: $(BIN)/.ready  ## run the studies of config/paper.yaml, or of CONFIG=mine
 	@snakemake --quiet reason --configfile $(CONFIG) -- paper
 	@echo "Paper: results/paper.pdf"
 
-test: $(BIN)/.ready  ## run all tests
-	@pytest
+test: $(BIN)/.ready  ## run all tests, one file a core
+	@pytest --numprocesses auto --dist loadfile
 
 bench: $(BIN)/.ready  ## measure preparing, training and scoring: speed, memory, scores (an hour)
 	@$(MAKE) --no-print-directory .venv-scvi/.ready || echo "scVI could not be installed: it is left out" >&2
@@ -27,6 +27,7 @@ bench: $(BIN)/.ready  ## measure preparing, training and scoring: speed, memory,
 	@python tests/benchmarks/training_scores.py
 	@python tests/benchmarks/large_training.py
 	@python tests/benchmarks/large_data.py
+	@python tests/benchmarks/gpu.py || echo "no GPU: its benchmark is left out" >&2
 
 lint: $(BIN)/.ready  ## check format and style, and lint the workflow
 	@ruff check scripts tests .ci

@@ -1,0 +1,159 @@
+"""The workflow on a Slurm of one private node, by the profiles for it."""
+
+import subprocess
+import time
+
+import pytest
+from conftest import Workflow, differing
+from slurm import Slurm, missing
+
+from sclatent.records import read_record
+
+# A family whose training takes memory, writes down which GPU Slurm has given it, and waits as long as a file is there.
+PROBE = """
+import os
+import time
+from pathlib import Path
+
+import torch
+from pydantic import Field
+
+from sclatent.models import pca
+from sclatent.models.hyperparameters import BaseHyperparameters
+
+
+class Hyperparameters(BaseHyperparameters):
+    megabytes: int = Field(0, description="memory to take for some seconds")
+
+
+class Model(pca.Model):
+    def __init__(self, n_features, n_vars, n_conditions, hyperparameters):
+        super().__init__(n_features, n_vars, n_conditions, hyperparameters)
+        self.megabytes = hyperparameters.megabytes
+
+    def fit(self, *arguments):
+        Path("gpus").mkdir(exist_ok=True)
+        Path("gpus", str(torch.initial_seed())).write_text(os.environ.get("SLURM_GPUS_ON_NODE", "none"))
+        taken = torch.ones(self.megabytes, 250_000)
+        until = time.monotonic() + 5 * len(taken[:1])
+        while Path("wait").exists() or time.monotonic() < until:
+            time.sleep(0.1)
+        super().fit(*arguments)
+"""
+DATA = "results/data/digits/preprocessed.h5ad"
+# Jobs are asked after by squeue, since there is no database of accounts and of past jobs.
+ALONE = ["--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """A Slurm for the tests of this file."""
+    if reason := missing():
+        pytest.skip(reason)
+    with Slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def probe(slurm, tmp_path_factory) -> Workflow:
+    """A copy of the project with models that report on their jobs; each test trains other seeds. Their data are there."""
+    workflow = Workflow(tmp_path_factory.mktemp("probe"))
+    (workflow.folder / "scripts" / "sclatent" / "models" / "probe.py").write_text(PROBE)
+    models = {
+        "probe": {"title": "Probe", "family": "probe", "hyperparameters": {"latent_dim": 4}},
+        "large": {"title": "Large", "family": "probe", "hyperparameters": {"latent_dim": 4, "megabytes": 2500}},
+    }
+    study = {"title": "Probes", "datasets": ["digits"], "models": list(models), "seeds": [0]}
+    workflow.configure(run=["probes"], models=models, studies={"probes": study})
+    run = workflow.snakemake("--cores", "1", DATA)
+    assert run.returncode == 0, run.stdout
+    return workflow
+
+
+def submit(workflow: Workflow, profile: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Run Snakemake to its end by a profile for Slurm."""
+    return workflow.snakemake("--workflow-profile", f"profiles/{profile}", *ALONE, *arguments)
+
+
+def trainings(model: str, *seeds: int) -> list[str]:
+    return ["--", *(f"results/runs/digits/{model}/{seed}/run.json" for seed in seeds)]
+
+
+def status(workflow: Workflow, model: str, seed: int) -> str:
+    return read_record(workflow.path(f"runs/digits/{model}/{seed}/run.json"))["status"]
+
+
+def wait_for(what, seconds: float = 120):
+    """Return what a call gives as soon as that is something."""
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.2)
+    return found
+
+
+def test_the_quick_start_gives_the_same_bytes_as_on_one_machine(slurm, workflow, quick_start):
+    before = len(slurm.jobs())
+    run = submit(workflow, "slurm")
+    assert run.returncode == 0, run.stdout
+    jobs = slurm.jobs()[before:]
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    asked = [job["Comment"] for job in jobs]
+    assert sum("train" in name for name in asked) == len(list(workflow.path("runs").glob("*/*/*/run.json")))
+    assert sum("figures" in name for name in asked) < 5  # of more than twenty notebooks: they share jobs
+    assert {job["TresPerJob"] for job in jobs if "TresPerJob" in job} == set()
+    assert differing(workflow.path(""), quick_start) == {"configuration.yaml"}  # whose device is that of the profile
+
+
+def test_trainings_are_given_the_gpu_that_they_ask_for_and_no_more_jobs_are_queued_than_allowed(slurm, probe):
+    before = len(slurm.jobs())
+    run = submit(probe, "slurm-gpu", "--config", "device=auto", "--jobs", "1", *trainings("probe", 0, 1))
+    assert run.returncode == 0, run.stdout
+    assert [status(probe, "probe", seed) for seed in (0, 1)] == ["trained", "trained"]
+    one, other = slurm.jobs()[before:]
+    for job in (one, other):
+        assert (job["JobState"], job["Partition"], job["TresPerJob"].strip()) == ("COMPLETED", "gpu", "gres:gpu:1")
+    assert [(probe.folder / "gpus" / str(seed)).read_text() for seed in (0, 1)] == ["1", "1"]
+    assert one["EndTime"] <= other["SubmitTime"]
+
+
+def test_a_gpu_that_does_not_work_fails_the_job_in_one_line(slurm, probe):
+    run = submit(probe, "slurm-gpu", "--retries", "0", *trainings("probe", 2))
+    assert run.returncode == 1
+    assert "SLURM status is: 'FAILED'" in run.stdout
+    assert not probe.path("runs/digits/probe/2/run.json").exists()
+    (log,) = (probe.folder / ".snakemake" / "slurm_logs" / "rule_train").rglob("*.log")
+    assert "train digits probe 2: device is cuda, but torch sees no GPU; set device to auto" in log.read_text()
+
+
+def test_a_cancelled_job_is_submitted_again_and_ends_in_the_same_bytes(slurm, probe):
+    assert probe.snakemake("--cores", "1", "--config", "device=cpu", *trainings("probe", 3)).returncode == 0
+    alone = probe.folder / "alone"
+    probe.path("runs/digits/probe/3").rename(alone)
+    (probe.folder / "gpus" / "3").unlink()
+    wait = probe.folder / "wait"
+    wait.touch()
+    before = len(slurm.jobs())
+    with probe.started("--workflow-profile", "profiles/slurm", *ALONE, *trainings("probe", 3)) as run:
+        wait_for((probe.folder / "gpus" / "3").exists)
+        (job,) = slurm.jobs()[before:]
+        slurm.command("scancel", job["JobId"])
+        wait.unlink()
+        output, _ = run.communicate(timeout=300)
+    assert run.returncode == 0, output
+    assert f"SLURM-job '{job['JobId']}' failed, SLURM status is: 'CANCELLED'" in output
+    assert [job["JobState"] for job in slurm.jobs()[before:]] == ["CANCELLED", "COMPLETED"]
+    assert status(probe, "probe", 3) == "trained"
+    assert differing(probe.path("runs/digits/probe/3"), alone) == set()
+
+
+def test_a_job_that_takes_more_memory_than_it_asked_for_is_given_more(slurm, probe):
+    before = len(slurm.jobs())
+    run = submit(probe, "slurm", *trainings("large", 0))
+    assert run.returncode == 0, run.stdout
+    assert status(probe, "large", 0) == "trained"
+    first, second = slurm.jobs()[before:]
+    assert (first["JobState"], second["JobState"]) == ("FAILED", "COMPLETED")
+    asked = [int(job["MinMemoryNode"].removesuffix("M")) for job in (first, second)]
+    assert asked[0] < 2500 < asked[1]
+    assert f"SLURM-job '{first['JobId']}' failed" in run.stdout

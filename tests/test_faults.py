@@ -34,6 +34,7 @@ RECORD = "results/runs/digits/a/0/run.json"
 LATENTS = "results/studies/s/digits/a/latents.h5ad"
 FIGURE = "results/studies/s/figures/quality_control/digits.svg"
 HOLD = 'while __import__("os").path.exists("hold"): __import__("time").sleep(0.01)\n'
+COUNT = 'open("epochs", "a").write("e")\n'
 # Root writes everywhere unless it gives up that right.
 AS_USER = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override") if os.geteuid() == 0 else ()
 
@@ -47,7 +48,7 @@ def whole(tmp_path_factory) -> Workflow:
     text = re.sub(r"CHECKPOINT_EVERY = \d+", "CHECKPOINT_EVERY = 0", trainer.read_text())
     saving = f"{' ' * 16}_save(checkpoint, course, model, optimizer)\n"
     assert saving in text
-    trainer.write_text(text.replace(saving, f"{saving}{' ' * 16}{HOLD}"))
+    trainer.write_text(text.replace(saving, f"{saving}{' ' * 16}{COUNT}{' ' * 16}{HOLD}"))
     template = workflow.folder / "workflow" / "notebooks" / "quality_control.ipynb"
     notebook = json.loads(template.read_text())
     notebook["cells"][-1]["source"].insert(0, HOLD)
@@ -164,6 +165,11 @@ def gone(process: psutil.Process) -> bool:
     return not process.is_running()
 
 
+def epochs_of(workflow: Workflow) -> int:
+    """Return how many epochs the trainings of a run took, together."""
+    return len((workflow.folder / "epochs").read_text())
+
+
 def spoil(path: Path, damage: str) -> None:
     """Cut off or garble a file in its middle, or cut off the end of its last line, at the time that it had."""
     before, content = path.stat(), path.read_bytes()
@@ -180,7 +186,7 @@ def spoil(path: Path, damage: str) -> None:
 @pytest.fixture(scope="module")
 def killed(whole, tmp_path_factory) -> Workflow:
     """A run whose training was killed after its first epoch, and its lines."""
-    workflow = without(copy_of(whole, tmp_path_factory.mktemp("killed") / "run"), "results/runs/digits/a")
+    workflow = without(copy_of(whole, tmp_path_factory.mktemp("killed") / "run"), "results/runs/digits/a", "epochs")
     with held(workflow, WEIGHTS) as process:
         held_training(workflow, process).kill()
         workflow.lines = end_of(process)
@@ -193,6 +199,7 @@ def test_a_killed_training_is_named_and_goes_on_where_it_was(killed, whole, tmp_
     assert not list(killed.path("runs").rglob("*.*"))
     workflow = copy_of(killed, tmp_path / "run")
     made(workflow, WEIGHTS)
+    assert epochs_of(workflow) == epochs_of(whole)
     assert contents(workflow) == contents(whole)
     assert list(workflow.path("checkpoints").iterdir()) == []
 
@@ -205,6 +212,7 @@ def test_a_damaged_checkpoint_is_said_and_training_begins_anew(killed, whole, tm
     (line,) = lines_of(made(workflow, WEIGHTS))
     name = re.escape(f"results/checkpoints/{checkpoint.name}")
     assert re.fullmatch(rf"train digits a 0: {name} is damaged \(.*\); training begins anew", line)
+    assert epochs_of(workflow) == 1 + epochs_of(whole)
     assert contents(workflow) == contents(whole)
     assert list(workflow.path("checkpoints").iterdir()) == []
 
@@ -262,6 +270,15 @@ def test_a_log_tells_of_every_job_that_was_killed_and_of_no_other():
         "score s digits was ended by SIGSEGV",
     ]
     assert explain(failure.format("train", "died with <Signals.SIGINT: 2>") + job.format("train", "digits/a/0")) == []
+
+
+def test_what_a_job_on_slurm_said_is_said_again(tmp_path):
+    kept = tmp_path / "slurm_logs" / "rule_train" / "digits_a_0" / "3.log"
+    kept.parent.mkdir(parents=True)
+    job = "Error in rule train:\n    message: None\n    log: results/logs/train/digits/a/0.log{}"
+    kept.write_text(f"Job 0: Training\ntrain digits a 0: device is cuda\n{job.format(' (check log file(s) for error details)')}\n")
+    elsewhere = f", {kept} (check log file(s) for error details)\n"
+    assert explain(2 * job.format(elsewhere)) == ["train digits a 0: device is cuda"]
 
 
 # ---- disks

@@ -122,8 +122,7 @@ def test_a_gpu_that_does_not_work_fails_the_job_in_one_line(slurm, probe):
     assert run.returncode == 1
     assert "SLURM status is: 'FAILED'" in run.stdout
     assert not probe.path("runs/digits/probe/2/run.json").exists()
-    (log,) = (probe.folder / ".snakemake" / "slurm_logs" / "rule_train").rglob("*.log")
-    assert "train digits probe 2: device is cuda, but torch sees no GPU; set device to auto" in log.read_text()
+    assert "sclatent: train digits probe 2: device is cuda, but torch sees no GPU; set device to auto" in run.stdout
 
 
 def test_a_cancelled_job_is_submitted_again_and_ends_in_the_same_bytes(slurm, probe):

@@ -1,11 +1,14 @@
-"""What a run that failed leaves unsaid: jobs that were killed, a disk that is full, a clock that was moved."""
+"""What a run that failed leaves unsaid: jobs that were killed, a disk that is full, a clock that was moved, jobs elsewhere."""
 
 import logging
 import re
 import signal
+from pathlib import Path
 
 _ENDED = re.compile(r"(?:died with <Signals\.(?P<signal>\w+): |returned non-zero exit status (?P<status>\d+)\b)")
 _JOB = re.compile(r"^ *Error in rule \w+:$.*?^ *log: (?:results/logs/)?(?P<log>[^\s,]+)\.log\b", re.MULTILINE | re.DOTALL)
+# Where Snakemake names the log that Slurm kept of a job that failed.
+_ON_SLURM = re.compile(r"^ *log: .*?(/\S+/slurm_logs/\S+\.log)\b", re.MULTILINE)
 AGAIN = "run the same command again"
 # What Snakemake itself says of faults that are not of a job, and what to say instead.
 FAULTS = {
@@ -20,9 +23,12 @@ FAULTS = {
 def explain(log: str) -> list[str]:
     """Return, a line each, which jobs were killed and which faults the machine had, with the cure.
 
-    log: what Snakemake logged of the run; what a job says itself is not in there.
+    log: what Snakemake logged of the run. What a job says itself is not in there; of jobs on Slurm, whose words do not reach the
+    terminal, it is read from the logs that Slurm kept.
     """
     lines, place = [], 0
+    for path in dict.fromkeys(_ON_SLURM.findall(log)):
+        lines += _said_on_slurm(Path(path).read_text(errors="replace"))
     for ended in _ENDED.finditer(log):
         name = _signal(ended)
         job = _JOB.search(log, max(place, ended.end()))
@@ -41,6 +47,12 @@ def in_words(record: logging.LogRecord) -> bool:
     if cures and "Traceback" in text:
         record.msg, record.args = "\n".join(f"sclatent: {cure}" for cure in cures), None
     return True
+
+
+def _said_on_slurm(log: str) -> list[str]:
+    """Return what jobs said of themselves before they failed, and what there is to explain."""
+    jobs = {job["log"].replace("/", " ") for job in _JOB.finditer(log)}
+    return [line for line in log.splitlines() if line.partition(": ")[0] in jobs] + explain(log)
 
 
 def _signal(ended: re.Match) -> str | None:

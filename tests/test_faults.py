@@ -276,7 +276,7 @@ def test_what_a_job_on_slurm_said_is_said_again(tmp_path):
     kept = tmp_path / "slurm_logs" / "rule_train" / "digits_a_0" / "3.log"
     kept.parent.mkdir(parents=True)
     job = "Error in rule train:\n    message: None\n    log: results/logs/train/digits/a/0.log{}"
-    kept.write_text(f"Job 0: Training\ntrain digits a 0: device is cuda\n{job.format(' (check log file(s) for error details)')}\n")
+    kept.write_text(f"Job 0: Training\ntrain digits a 0: device is cuda\n{job.format(' (check log file(s) for details)')}\n")
     elsewhere = f", {kept} (check log file(s) for error details)\n"
     assert explain(2 * job.format(elsewhere)) == ["train digits a 0: device is cuda"]
 

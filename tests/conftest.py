@@ -26,7 +26,13 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 # Results that say when or how fast jobs ran, or are made from such: times of jobs, summaries that hold them, what shows those.
 TIMED = r"(benchmarks|logs|checkpoints)/.*|overview\.rst|report\.html|paper\.pdf|.*\.ipynb"
 TIMED += r"|.*/(resources|(\w+_)?summary)\.(tsv|parquet)|.*/figures/(score_heatmap|training)/.*"
+LONGEST = ["test_slurm", "test_conda", "test_workflow", "test_faults"]
 PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that no core waits for another at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(autouse=True)

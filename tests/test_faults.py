@@ -22,8 +22,11 @@ import pytest
 from conftest import Workflow
 
 from sclatent import __version__
+from sclatent.errors import UserError
 from sclatent.postmortem import explain
-from sclatent.trust import STAMP
+from sclatent.provenance import sha256_of
+from sclatent.records import read_record
+from sclatent.trust import OLD, STAMP, renew, review
 
 STUDY = {"title": "S", "datasets": ["digits"], "models": ["a"], "seeds": [0]}
 MODEL = {"title": "A", "family": "ae", "hyperparameters": {"latent_dim": 2}, "training": {"epochs": 4}}
@@ -89,7 +92,9 @@ def contents(workflow: Workflow) -> dict[str, bytes]:
 def lines_of(output: str) -> list[str]:
     """Return the lines that a run says by itself, not Snakemake; nothing of Python is among what is printed."""
     assert "Traceback" not in output
-    return [line for line in output.splitlines() if re.match(r"(sclatent|train|encode|preprocess|figures)( [\w ]+)?: ", line)]
+    return [
+        line for line in output.splitlines() if re.match(r"(sclatent|fetch|train|encode|preprocess|figures)( [\w ./]+)?: ", line)
+    ]
 
 
 def made(workflow: "Workflow | Disk", *targets: str) -> str:
@@ -317,7 +322,7 @@ class Disk:
         return self.workflow.snakemake(*arguments, prefix=self.prefix)
 
     def remount(self, option: str) -> None:
-        subprocess.run([*self.prefix, "mount", "-o", f"remount,{option}", str(self.place)], check=True)
+        subprocess.run([*self.prefix, "mount", "-o", f"remount,bind,{option}", str(self.place)], check=True)
 
     def seen(self) -> Workflow:
         """Return the run as those commands see it."""
@@ -411,19 +416,21 @@ def test_results_that_can_no_longer_be_written_fail_the_job(run, whole):
         assert contents(disk.seen()) == contents(whole)
 
 
-def test_a_log_that_cannot_be_written_fails_the_job_in_lines_too(run, whole):
-    log = "results/logs/encode/s/digits/a.log"
-    folder = without(run, LATENTS, log).folder / Path(log).parent
+def test_a_log_that_cannot_be_written_fails_the_job_in_lines_too(run):
+    name = "datasets/data/digits.csv.gz"
+    file, log = f"results/files/{name}", f"results/logs/fetch/{name}.log"
+    before = (run.folder / file).read_bytes()
+    folder = without(run, file, log).folder / Path(log).parent
     folder.chmod(0o555)
-    lines = failed(run, LATENTS, prefix=AS_USER)
+    lines = failed(run, file, prefix=AS_USER)
     folder.chmod(0o755)
     cure = "change their permissions and run the same command again"
     assert lines == [
-        f"encode s digits a: no permission for {log}; change its permissions and run the same command again",
+        f"fetch {name}: no permission for {log}; change its permissions and run the same command again",
         f"sclatent: files or folders may not be written to; {cure}",  # Snakemake stumbles over it, too
     ]
-    made(run, LATENTS)
-    assert contents(run) == contents(whole)
+    made(run, file)
+    assert (run.folder / file).read_bytes() == before
 
 
 # ---- two runs
@@ -451,12 +458,15 @@ def test_a_damaged_run_is_named_and_trained_anew(run, whole):
     spoil(run.folder / WEIGHTS, "garbled")
     cure = "delete both and run the same command again"
     assert failed(run, LATENTS) == [f"encode s digits a: {WEIGHTS} does not hold what {RECORD} describes; {cure}"]
-    spoil(run.folder / RECORD, "cut off")
-    (line,) = failed(run, LATENTS)
-    assert re.fullmatch(rf"encode s digits a: {RECORD} is not a whole record of a run \(.*\); {AGAIN}", line)
     without(run, WEIGHTS, RECORD)
     made(run, LATENTS)
     assert contents(run) == contents(whole)
+
+
+def test_a_damaged_record_of_a_run_is_named(run):
+    spoil(run.folder / RECORD, "cut off")
+    with pytest.raises(UserError, match=rf"run\.json is not a whole record of a run \(.*\); {AGAIN}"):
+        read_record(run.folder / RECORD)
 
 
 def test_a_damaged_matrix_that_is_newer_than_what_was_made_of_it_is_named_and_made_anew(run, whole):
@@ -497,7 +507,8 @@ def test_results_from_the_future_are_made_anew(run, whole):
         path.write_bytes(b"old")
         in_days(path, 1)
     (line,) = lines_of(made(run, WEIGHTS))
-    assert line.startswith("sclatent: 3 files, the first 'results/runs/digits/a/0/history.tsv', are stamped in the future")
+    first = "'results/runs/digits/a/0/history.tsv' and 2 more"
+    assert line == f"sclatent: stamped in the future, as if the clock had been moved: {first}; made anew"
     assert contents(run) == contents(whole)
 
 
@@ -531,7 +542,7 @@ def test_code_from_the_future_is_named_and_results_that_look_old_are_made_again(
 
 
 def test_results_of_another_version_are_made_anew(run, whole):
-    without(run, "results/studies/s/figures")
+    without(run, "results/studies")
     for path in run.path("").rglob("*"):
         if path.is_file() and path.name != STAMP:
             path.write_bytes(b"old")  # and newer than all code, as after copying
@@ -539,10 +550,9 @@ def test_results_of_another_version_are_made_anew(run, whole):
         stamp = folder / STAMP
         stamp.write_text(stamp.read_text().replace(f'"{__version__}"', '"0.0.1"', 1))
     reason = f"sclatent: 'results' was made by sclatent 0.0.1, and this is {__version__}: everything is made anew"
-    assert lines_of(run.snakemake("-n", "--", LATENTS).stdout) == [reason]
-    assert lines_of(made(run, LATENTS)) == [reason]
-    assert contents(run) == {name: content for name, content in contents(whole).items() if "/figures/" not in name}
-    assert nothing_to_do(run, LATENTS)
+    assert lines_of(made(run, WEIGHTS)) == [reason]
+    assert contents(run) == {name: content for name, content in contents(whole).items() if "/studies/" not in name}
+    assert nothing_to_do(run, WEIGHTS)
 
 
 def test_results_without_what_is_known_of_their_making_are_not_trusted_unasked(run):
@@ -555,7 +565,8 @@ def test_results_without_what_is_known_of_their_making_are_not_trusted_unasked(r
     assert nothing_to_do(run, LATENTS)
     subprocess.run(anew, shell=True, cwd=run.folder, check=True)
     planned = run.snakemake("-n", "--", LATENTS).stdout
-    assert lines_of(planned) == ["sclatent: 'results' does not say which version of sclatent made it: everything is made anew"]
+    reason = "'results' does not say which version of sclatent made it: everything is made anew"
+    assert lines_of(planned) == [f"sclatent: {reason} (a dry run does not show it)"]
 
 
 def test_code_that_is_older_than_the_results_but_not_theirs_is_seen(run, whole):
@@ -565,7 +576,56 @@ def test_code_that_is_older_than_the_results_but_not_theirs_is_seen(run, whole):
     code.write_text(code.read_text() + "\n# changed\n")
     os.utime(code, ns=(before.st_atime_ns, before.st_mtime_ns))
     (line,) = lines_of(made(run, WEIGHTS))
-    assert line.startswith("sclatent: 1 files, the first 'scripts/sclatent/models/ae.py', are not the code that made 'results'")
+    words = "'scripts/sclatent/models/ae.py'; what rests on it is made anew"
+    assert line == f"sclatent: not the code that made 'results', though it looks older: {words}"
     of_run, of_whole = contents(run), contents(whole)
     assert {name for name in of_whole if of_run[name] != of_whole[name]} == {name for name in of_whole if "/runs/" in name}
     assert nothing_to_do(run, WEIGHTS)
+
+
+@pytest.fixture
+def small(tmp_path) -> tuple[Path, Path, Path]:
+    """A folder of results, one of Snakemake, and a project, of one file each, that belong together."""
+    results, state, base = (tmp_path / name for name in ("results", "state", "base"))
+    for path in (results / "data" / "x.h5ad", results / "files" / "x.csv", base / "scripts" / "x.py"):
+        path.parent.mkdir(parents=True)
+        path.write_text(path.name)
+    renew(review(results, state, base), results, state, {})
+    for path in results.rglob("x.*"):
+        os.utime(path)
+    assert review(results, state, base).reasons == []
+    return results, state, base
+
+
+@pytest.mark.parametrize("stamp", ["", "no JSON", "[]", '{"version": 1}', '{"version": 1, "name": 2, "code": 3}', None])
+def test_results_with_a_damaged_stamp_or_none_are_not_trusted(small, stamp):
+    results, state, base = small
+    (results / STAMP).unlink() if stamp is None else (results / STAMP).write_text(stamp)
+    found = review(results, state, base)
+    assert found.reasons == [f"'{results}' does not say which version of sclatent made it: everything is made anew"]
+    pin = sha256_of(results / "files" / "x.csv")
+    renew(found, results, state, {f"{results}/files/x.csv": pin, f"{results}/data/x.h5ad": pin})
+    assert (results / "data" / "x.h5ad").stat().st_mtime == OLD
+    assert (results / "files" / "x.csv").stat().st_mtime > OLD  # the published file that it should be
+    assert review(results, state, base).reasons == []
+
+
+def test_changed_code_that_cannot_be_given_a_time_makes_everything_anew(small, monkeypatch):
+    results, state, base = small
+    (base / "scripts" / "x.py").write_text("changed")
+    in_days(base / "scripts" / "x.py", -1)
+    assert len(review(results, state, base).results) == 0
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert len(review(results, state, base).results) == 2
+
+
+def test_results_of_another_user_that_would_have_to_be_made_anew_are_named(small, monkeypatch):
+    results, state, base = small
+    (results / STAMP).unlink()
+
+    def not_mine(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", not_mine)
+    with pytest.raises(UserError, match=r"no permission for .*x\.h5ad; change its permissions"):
+        renew(review(results, state, base), results, state, {})

@@ -333,7 +333,7 @@ def test_a_model_that_raises_is_a_failed_run_with_its_reason(values):
 @pytest.mark.parametrize("error", [UserError, MemoryError, OSError, ImportError])
 def test_what_is_not_the_model_s_fault_fails_the_job(error):
     def step():
-        raise error
+        raise error("why")
 
     with pytest.raises(error):
         or_reason(step)

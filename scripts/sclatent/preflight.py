@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sclatent.config import Config, published_files
 from sclatent.directories import data_directories, download_directory, find, no_downloads, nowhere, own_files
-from sclatent.errors import UserError
+from sclatent.errors import UserError, printable
 from sclatent.trust import check_not_ahead, code_files, renew, review
 
 RESULTS, STATE = Path("results"), Path(".snakemake")
@@ -24,7 +24,6 @@ INSPECTING = (
     "--summary",
     "--unlock",
 )
-
 
 ROOM = 10_000_000  # bytes; with fewer of them free a disk is full before a run has begun
 
@@ -52,7 +51,7 @@ def prepare(config: Config, base: Path, program: str, plans_only: bool) -> list[
     if not plans_only:
         pins = {f"{RESULTS}/files/{name}": file.sha256 for name, file in published_files(config).items()}
         renew(found, RESULTS, STATE, pins)
-    return found.reasons
+    return [printable(f"{reason} (a dry run does not show it)" if plans_only else reason) for reason in found.reasons]
 
 
 def check_own_files(config: Config) -> None:

@@ -9,13 +9,14 @@ import os
 import time
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from sclatent import __version__
 from sclatent.atomic import write_text
-from sclatent.errors import UserError
+from sclatent.errors import UserError, fault_of_disk
 from sclatent.provenance import sha256_of
 
 STAMP = ".made_by"  # version, content of the code, and a name of its own; in the folder of results and, again, in Snakemake's
@@ -47,8 +48,8 @@ def code_files(base: Path) -> list[Path]:
 def check_not_ahead(paths: Iterable[Path]) -> None:
     """Raise UserError where code, or data of yours, is stamped in the future: what is made of it would always look stale."""
     for path in paths:
-        if _is_ahead(path):
-            when = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+        if (then := path.stat().st_mtime) > time.time() + AHEAD:
+            when = datetime.fromtimestamp(then).strftime("%Y-%m-%d %H:%M")
             raise UserError(f"'{path}' is stamped {when}, in the future; set the clock right, or if it is right: touch {path}")
 
 
@@ -58,37 +59,38 @@ def review(results: Path, state: Path, base: Path) -> Review:
     state: folder of what Snakemake recorded of their making. base: folder of the project. Raises UserError where it cannot be
     known how the results were made.
     """
-    files, code = _results(results), {path.relative_to(base).as_posix(): sha256_of(path) for path in code_files(base)}
-    stamp = _read(results)
+    times, stamp = _times(results), _read(results)
+    code = {path.relative_to(base).as_posix(): sha256_of(path) for path in code_files(base)}
     new = {"version": __version__, "name": stamp.get("name", uuid.uuid4().hex), "code": code}
-    newest = max((path.stat().st_mtime for path in files), default=0)
+    newest = max(times.values(), default=0)
     changed = [base / path for path, content in stamp.get("code", {}).items() if code.get(path, content) != content]
     unseen = [path for path in changed if path.stat().st_mtime <= newest]
-    reason = _doubt(stamp, state, results) if files else ""
+    reason = _doubt(stamp, state, results) if times else ""
     if not reason and not all(os.access(path, os.W_OK) for path in unseen):
         reason = f"'{unseen[0]}' is not the code that made '{results}'"
     if reason:
-        return Review([f"{reason}: everything is made anew"], files, [], new)
-    found = Review([], [path for path in files if _is_ahead(path)], unseen, new)
-    for paths, what in (
-        (found.results, "stamped in the future, as if the clock had been moved: they are"),
-        (found.code, f"not the code that made '{results}', but look older: what rests on them is"),
-    ):
-        if paths:
-            found.reasons.append(f"{len(paths)} files, the first '{os.path.relpath(paths[0])}', are {what} made anew")
-    return found
+        return Review([f"{reason}: everything is made anew"], list(times), [], new)
+    ahead = [path for path, then in times.items() if then > time.time() + AHEAD]
+    reasons = [f"stamped in the future, as if the clock had been moved: {_named(ahead)}; made anew"] if ahead else []
+    if unseen:
+        reasons.append(
+            f"not the code that made '{results}', though it looks older: {_named(unseen)}; what rests on it is made anew"
+        )
+    return Review(reasons, ahead, unseen, new)
 
 
 def renew(found: Review, results: Path, state: Path, pins: Mapping[str, str | None]) -> None:
     """See to it that Snakemake makes anew what a review found.
 
-    pins: SHA-256 of published files by path; one that has it is kept.
+    pins: SHA-256 of published files by path; one that has it is kept. Raises UserError where a file is another user's.
     """
-    for path in found.results:
+    for path in [*found.results, *found.code]:
         pin = pins.get(path.as_posix())
-        os.utime(path, None if pin is not None and sha256_of(path) == pin else (OLD, OLD))
-    for path in found.code:
-        os.utime(path)
+        trusted = path in found.code or (pin is not None and sha256_of(path) == pin)
+        try:
+            os.utime(path, None if trusted else (OLD, OLD))
+        except OSError as error:
+            raise fault_of_disk(error, path) or error from error
     if _read(results) != found.stamp or _read(state) != found.stamp:
         for folder in (state, results):
             write_text(folder / STAMP, f"{json.dumps(found.stamp, indent=1)}\n")
@@ -109,18 +111,27 @@ def _doubt(stamp: Mapping, state: Path, results: Path) -> str:
     return ""
 
 
-def _results(folder: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != STAMP)
-    return sorted(path for path in files if path.relative_to(folder).parts[0] not in NO_RESULTS)
+def _named(paths: list[Path]) -> str:
+    """Return the first of some paths and how many more there are."""
+    return f"'{os.path.relpath(paths[0])}'" + (f" and {len(paths) - 1} more" if paths[1:] else "")
+
+
+def _times(folder: Path) -> dict[Path, float]:
+    """Return the times of the results in a folder; files that vanish meanwhile, of a run that goes on, have none."""
+    times = {}
+    for place, _, names in os.walk(folder):
+        for path in (Path(place, name) for name in sorted(names)):
+            if path.name != STAMP and path.relative_to(folder).parts[0] not in NO_RESULTS:
+                with suppress(OSError):
+                    times[path] = path.stat().st_mtime
+    return dict(sorted(times.items()))
 
 
 def _read(folder: Path) -> dict:
     """Return the stamp in a folder; an empty one where there is none or it is damaged."""
     try:
-        return json.loads((folder / STAMP).read_text())
+        stamp = json.loads((folder / STAMP).read_text())
     except (OSError, ValueError):
         return {}
-
-
-def _is_ahead(path: Path) -> bool:
-    return path.stat().st_mtime > time.time() + AHEAD
+    fits = isinstance(stamp, dict) and stamp.keys() == {"version", "name", "code"} and isinstance(stamp["code"], dict)
+    return stamp if fits else {}

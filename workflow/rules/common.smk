@@ -336,5 +336,5 @@ def print_headlines():
 
 def print_faults(logs):
     """Print what Snakemake's logs tell of jobs that were killed and of faults of the machine."""
-    for line in explain("\n".join(Path(log).read_text() for log in logs)):
+    for line in explain("\n".join(Path(log).read_text(errors="replace") for log in logs)):
         print(f"sclatent: {line}", file=sys.stderr)

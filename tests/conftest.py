@@ -24,7 +24,8 @@ settings.load_profile("project")
 PROJECT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 # Results that say when or how fast jobs ran, or are made from such: times of jobs, summaries that hold them, what shows those.
-TIMED = r"(benchmarks|logs|checkpoints)/.*|overview\.rst|report\.html|paper\.pdf|.*\.ipynb"
+# And the stamp, which has a name of its own for each folder of results.
+TIMED = r"(benchmarks|logs|checkpoints)/.*|\.made_by|overview\.rst|report\.html|paper\.pdf|.*\.ipynb"
 TIMED += r"|.*/(resources|(\w+_)?summary)\.(tsv|parquet)|.*/figures/(score_heatmap|training)/.*"
 LONGEST = ["test_slurm", "test_conda", "test_workflow", "test_faults"]
 PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]

@@ -92,6 +92,19 @@ def wait_for(what, seconds: float = 120):
     return found
 
 
+def test_the_quick_start_gives_the_same_bytes_as_on_one_machine(slurm, workflow, quick_start):
+    before = len(slurm.jobs())
+    run = submit(workflow, "slurm")
+    assert run.returncode == 0, run.stdout
+    jobs = slurm.jobs()[before:]
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    asked = [job["Comment"] for job in jobs]
+    assert sum("train" in name for name in asked) == len(list(workflow.path("runs").glob("*/*/*/run.json")))
+    assert sum("figures" in name for name in asked) < 5  # of more than twenty notebooks: they share jobs
+    assert {job["TresPerJob"] for job in jobs if "TresPerJob" in job} == set()
+    assert differing(workflow.path(""), quick_start) == {"configuration.yaml"}  # whose device is that of the profile
+
+
 def test_trainings_are_given_the_gpu_that_they_ask_for_and_no_more_jobs_are_queued_than_allowed(slurm, probe):
     before = len(slurm.jobs())
     run = submit(probe, "slurm-gpu", "--config", "device=auto", "--jobs", "1", *trainings("probe", 0, 1))

@@ -27,13 +27,20 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 # And the stamp, which has a name of its own for each folder of results.
 TIMED = r"(benchmarks|logs|checkpoints)/.*|\.made_by|overview\.rst|report\.html|paper\.pdf|.*\.ipynb"
 TIMED += r"|.*/(resources|(\w+_)?summary)\.(tsv|parquet)|.*/figures/(score_heatmap|training)/.*"
-LONGEST = ["test_slurm", "test_conda", "test_workflow", "test_faults"]
+STARTING_SLURM = ["test_conda", "test_slurm"]
+LONGEST = [*STARTING_SLURM, "test_workflow", "test_faults"]
 PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no core waits for another at the end."""
+    """Begin with the files that take longest, so that no core waits for another at the end; keep each file on one core.
+
+    Those that start a Slurm share one, since a machine can have one at a time.
+    """
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("slurm" if item.path.stem in STARTING_SLURM else item.path.stem))
 
 
 @pytest.fixture(autouse=True)

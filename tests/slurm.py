@@ -1,7 +1,7 @@
 """A Slurm of one private node on this machine, for tests: controller, node and munge as processes of our own.
 
 The node has a counted GPU that is none. A job that takes more memory than it asked for is killed within a second or two. There is
-no database of past jobs, so what became of a job is read from the controller, which remembers it for ten minutes.
+no database of past jobs, so what became of a job is read from the controller, which remembers it for a day.
 """
 
 import os
@@ -15,6 +15,8 @@ from pathlib import Path
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol", "sinfo")
 SEARCHED = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # daemons lie where users do not look
+# What Snakemake is told: jobs are asked after by squeue, since there is no database of accounts and of past jobs.
+ALONE = ["--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
 SYSTEM = Path("/etc/slurm")  # where Slurm's commands look by themselves; a job's own steps do not inherit SLURM_CONF
 
 CONFIGURATION = """\
@@ -45,7 +47,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 ReturnToService=2
-MinJobAge=600
+MinJobAge=86400
 KillWait=1
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} Gres=gpu:1

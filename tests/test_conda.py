@@ -1,7 +1,8 @@
 """Conda per rule: each job of the quick start inside nothing but the environment that its rule names.
 
-The environments are built by a stand-in for conda, with pip (`conda_standin`). Tests that need one are skipped where pip reaches
-no package index, which is tried with one small package of the lock, and where Python is another than the environments name.
+Its jobs go through Slurm where that is installed, as on a cluster, so that one run shows both. The environments are built by a
+stand-in for conda, with pip (`conda_standin`). Tests that need one are skipped where pip reaches no package index, which is tried
+with one small package of the lock, and where Python is another than the environments name.
 """
 
 import json
@@ -15,11 +16,12 @@ from pathlib import Path
 import pytest
 from conda_standin import build, pins_of, put_into
 from conftest import PROJECT, Workflow, differing
+from slurm import ALONE, Slurm, missing
 from test_environments import ENVIRONMENTS, imports_of_environment
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # What reading the Snakefile needs. Snakemake lets its jobs see these, and what they need, behind what their environment holds.
-BASE = ("pydantic", "pyyaml", "snakemake")
+BASE = ("pydantic", "pyyaml", "snakemake", "snakemake-executor-plugin-slurm")
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +95,22 @@ def test_the_build_of_torch_follows_the_configured_device(conda, workflow, devic
 
 
 @pytest.fixture(scope="module")
-def finished(conda, index, tmp_path_factory):
+def slurm(tmp_path_factory):
+    """A Slurm, or None where there can be none."""
+    if missing():
+        yield None
+        return
+    with Slurm(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def finished(conda, index, slurm, tmp_path_factory):
     """The folder of the project after a quick start, and its paper, in which each rule had an environment of its own."""
     folder = Workflow(tmp_path_factory.mktemp("per_rule")).folder
     build(folder / "base", {name: version(name) for name in BASE})
-    command = [folder / "base" / "bin" / "python", "-m", "snakemake", "--software-deployment-method", "conda", "--cores", "all"]
+    command = [folder / "base" / "bin" / "python", "-m", "snakemake", "--software-deployment-method", "conda"]
+    command += ["--cores", "all"] if slurm is None else ["--workflow-profile", "profiles/slurm", *ALONE]
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     run = subprocess.run([*command, "--", "all", "paper"], cwd=folder, env=without_environment(conda), check=False, **streams)
     assert run.returncode == 0, run.stdout
@@ -105,8 +118,20 @@ def finished(conda, index, tmp_path_factory):
     shutil.rmtree(folder)  # some gigabytes
 
 
-def test_environments_per_rule_give_the_same_bytes(finished, quick_start):
-    assert differing(finished / "results", quick_start) == set()
+def test_environments_per_rule_give_the_same_bytes(finished, slurm, quick_start):
+    device = set() if slurm is None else {"configuration.yaml"}  # whose device is that of the profile
+    assert differing(finished / "results", quick_start) == device
+
+
+def test_on_slurm_each_training_is_a_job_and_what_is_short_shares_some(finished, slurm):
+    if slurm is None:
+        pytest.skip(missing())
+    jobs = slurm.jobs()
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    asked = [job["Comment"] for job in jobs]
+    assert sum("train" in name for name in asked) == len(list((finished / "results" / "runs").glob("*/*/*/run.json")))
+    assert sum("figures" in name for name in asked) < 5  # of more than twenty notebooks
+    assert {job["TresPerJob"] for job in jobs if "TresPerJob" in job} == set()
 
 
 def test_an_environment_holds_what_its_rules_import_without_the_packages_of_snakemake(finished):

@@ -1,11 +1,11 @@
-"""The workflow on a Slurm of one private node, by the profiles for it."""
+"""Jobs on a Slurm of one private node, by the profiles for it. The quick start as a whole goes through it in `test_conda.py`."""
 
 import subprocess
 import time
 
 import pytest
 from conftest import Workflow, differing
-from slurm import Slurm, missing
+from slurm import ALONE, Slurm, missing
 
 from sclatent.records import read_record
 
@@ -41,8 +41,6 @@ class Model(pca.Model):
         super().fit(*arguments)
 """
 DATA = "results/data/digits/preprocessed.h5ad"
-# Jobs are asked after by squeue, since there is no database of accounts and of past jobs.
-ALONE = ["--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
 
 
 @pytest.fixture(scope="module")
@@ -90,19 +88,6 @@ def wait_for(what, seconds: float = 120):
         assert time.monotonic() < deadline, "what was waited for did not come"
         time.sleep(0.2)
     return found
-
-
-def test_the_quick_start_gives_the_same_bytes_as_on_one_machine(slurm, workflow, quick_start):
-    before = len(slurm.jobs())
-    run = submit(workflow, "slurm")
-    assert run.returncode == 0, run.stdout
-    jobs = slurm.jobs()[before:]
-    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
-    asked = [job["Comment"] for job in jobs]
-    assert sum("train" in name for name in asked) == len(list(workflow.path("runs").glob("*/*/*/run.json")))
-    assert sum("figures" in name for name in asked) < 5  # of more than twenty notebooks: they share jobs
-    assert {job["TresPerJob"] for job in jobs if "TresPerJob" in job} == set()
-    assert differing(workflow.path(""), quick_start) == {"configuration.yaml"}  # whose device is that of the profile
 
 
 def test_trainings_are_given_the_gpu_that_they_ask_for_and_no_more_jobs_are_queued_than_allowed(slurm, probe):

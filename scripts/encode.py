@@ -1,4 +1,6 @@
-"""Compute the latents of all cells, mean and sample, and the loss by which a seed is chosen, for every seed of one model."""
+"""Compute the latents of cells, mean and sample, and the loss by which a seed is chosen, for every seed of one model."""
+
+import numpy as np
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
@@ -19,6 +21,9 @@ def main(snakemake):
     records = [read_record(path) for path in files.runs]
     counts = any(record["n_counts"] for record in records)
     values, obs = read_values(files.data, files.trained_on, counts=counts), read_obs(files.data)
+    if params.split == "held_out":
+        values = values.take(np.flatnonzero(~values.training))
+        obs = obs.loc[values.cells]
     arrays, losses, failed = {}, {}, {}
     for seed, weights, path, record in zip(params.seeds, files.weights, files.runs, records, strict=True):
         if record["status"] == "failed":

@@ -9,6 +9,8 @@ from sclatent.tables import read_table
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     adata, umap = read_matrix(files.data), read_matrix(files.umap)
+    if umap.n_obs < adata.n_obs:  # the study looks at the cells held out
+        adata = adata[umap.obs_names].copy()
     models = {}
     for (model, title), *paths in zip(params.models.items(), files.latents, files.tsne, files.clusters, strict=True):
         latents, tsne, clusters = paths

@@ -27,6 +27,10 @@ def main(snakemake):
     real = Real(adata.X, adata.obs, SEED)
     training = (adata.obs["split"] == "train").to_numpy()
     total = float(np.median(np.asarray(np.expm1(adata.X[training]).sum(axis=1))))
+    encoded = adata.obs.loc[latents.obs_names]
+    tagging = (encoded["split"] == "train").to_numpy()
+    if not tagging.any():
+        tagging[:] = True
     shares, failed = arrays_of(latents), failures_of(latents)
     tables, missing = [], []
     best, kept = best_seed(latents), no_cells(adata.var_names, params.incomparable or "every seed failed")
@@ -37,7 +41,7 @@ def main(snakemake):
         trained, record = load_trained(weights, path, device), read_record(path)
         tags = None
         if (of_seed := shares.get(("responsibilities", seed))) is not None:
-            tags = tag_components(of_seed[training], adata.obs["cell_type"][training])
+            tags = tag_components(of_seed[tagging], encoded["cell_type"][tagging])
         make_deterministic(seed, params.threads)
         asked = (trained, params.condition, record["conditions"], tags, total)
         found, reason = or_reason(lambda asked=asked: _draw_and_score(asked, real))

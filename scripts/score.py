@@ -10,7 +10,7 @@ from sclatent.tables import as_kind, concat_tables, read_table, write_table
 
 def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
-    dataset, obs = snakemake.wildcards.dataset, read_obs(files.data)
+    dataset, obs = snakemake.wildcards.dataset, read_obs(files.data).loc[read_obs(files.latents[0]).index]
     tables, missing = [], []
     for model, latents, clusters in zip(params.models, files.latents, files.clusters, strict=True):
         of_latents, absent = score_latents(read_matrix(latents), obs)

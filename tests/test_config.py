@@ -143,6 +143,13 @@ def test_a_phase_has_from_the_training_what_it_leaves_out(raw_config):
     ]
 
 
+def test_a_study_of_cells_held_out_needs_some(raw_config):
+    study = {"title": "x", "datasets": ["mnist", "kang"], "models": ["pca"], "seeds": [0], "split": "held_out"}
+    assert load(changed(raw_config, "studies.x", study)).studies["x"].split == "held_out"
+    with pytest.raises(UserError, match=r"studies\.x\.split is held_out, but data set 'digits' holds out no cells; give it a"):
+        load(changed(raw_config, "studies.x", {**study, "datasets": ["mnist", "digits"]}))
+
+
 def test_no_model_is_told_labels_that_are_clusters_of_cells_held_out(raw_config):
     study = {"title": "x", "datasets": ["pbmc3k"], "models": ["gmvae_guided"], "seeds": [0]}
     raw_config = changed(raw_config, "studies.x", study)

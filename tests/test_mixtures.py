@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -161,12 +163,13 @@ def test_the_collapsed_term_is_that_of_the_best_network(alpha):
 
 
 def test_the_loss_weighs_its_parts_and_warms_up_the_divergence_of_z(cells):
-    weights = {"z_weight": 2, "w_weight": 3, "y_weight": 5, "entropy_weight": 7, "adversarial_weight": 11}
+    weights = {"z_weight": 2, "w_weight": 3, "y_weight": 5, "entropy_weight": 7, "adversarial_weight": 11, "marginal_weight": 13}
     model = build(dirichlet="network", warmup=0.4, **weights)
     for progress, risen in ((0, 0), (0.1, 0.25), (0.4, 1), (1, 1)):
         parts = parts_of(model, cells, progress=progress)
         expected = parts["reconstruction"] + 2 * risen * parts["kl_z"] + 3 * parts["kl_w"]
         expected += 5 * (parts["kl_y"] + parts["kl_d"]) + 7 * parts["entropy"] + 11 * parts["adversarial"]
+        expected += 13 * parts["marginal"]
         torch.testing.assert_close(parts["loss"], expected)
         supervised = parts_of(model, cells, "supervised_loss", progress=progress)
         expected = supervised["reconstruction"] + 2 * risen * supervised["kl_z"] + 3 * supervised["kl_w"]
@@ -195,6 +198,22 @@ def test_the_loss_shows_how_crisp_components_are_and_how_many_are_in_use(cells):
     parts = parts_of(model, cells)
     assert parts["confidence"].item() == pytest.approx(log_q.exp().amax(-1).mean().item())
     assert parts["n_components_used"].item() == len(log_q.argmax(-1).unique())
+
+
+def test_the_marginal_term_is_the_divergence_of_the_mean_of_a_batch_from_equal_shares(cells):
+    model = build(marginal_weight=1)
+    torch.manual_seed(2)
+    *_, log_q = log_q_of(model, cells)
+    parts = parts_of(model, cells)
+    mean = log_q.exp().mean(0)
+    assert parts["marginal"].item() == pytest.approx((mean * (K * mean).log()).sum().item(), rel=1e-4)
+    set_outputs(model.classifier, torch.zeros(K))
+    assert parts_of(model, cells)["marginal"].item() == pytest.approx(0, abs=1e-6)
+    set_outputs(model.classifier, torch.tensor([1e4, 0, 0, 0]))
+    parts = parts_of(model, cells)
+    assert parts["marginal"].item() == pytest.approx(math.log(K))
+    parts["loss"].backward()
+    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
 
 
 def test_components_without_w_stand_still_and_apart(cells, recwarn):

@@ -50,6 +50,7 @@ ALTERNATIVES = {
     "latent_relu": [False],
     "likelihood": ["gauss1", "gauss_gene", "sigma_shared", "sigma_opt", "bernoulli", "nb", "zinb", "poisson"],
     "linear_first": [False],
+    "marginal_weight": [1.0],
     "mask": ["hard"],
     "n_components": [4],
     "output": ["relu", "softplus"],

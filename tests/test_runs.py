@@ -165,6 +165,24 @@ def test_only_the_asked_share_of_labels_is_seen(path):
     assert seen == [None, 7]
 
 
+def test_models_of_a_seed_see_the_labels_of_the_same_cells(path):
+    data = read_training_data(path, path, labels="cell_type")
+    shown = []
+    original = train_run.__globals__["_cells"]
+
+    def watched(data, *arguments, **keep):
+        shown.extend([] if data.label is None else [list(data.values.cells)])
+        return original(data, *arguments, **keep)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(train_run.__globals__, "_cells", watched)
+        for hyperparameters in ({"n_components": 3}, {"n_components": 5, "encoder_hidden": [7], "xavier": True}):
+            changes = {"hyperparameters": hyperparameters, "training": {"objective": "semi_supervised"}}
+            weights_of(data, data, share=0.1, **changes)
+    assert shown[0] == shown[1]
+    assert len(shown[0]) == 7
+
+
 def test_validation_cells_are_not_trained_on_and_their_labels_not_seen(path):
     data = read_training_data(path, path, labels="cell_type")
     counts = []

@@ -354,6 +354,25 @@ def test_models_that_are_told_conditions_or_labels_go_through(workflow):
     assert (len(record["conditions"]), len(record["classes"]), record["share"]) == (2, 5, 0.5)
 
 
+def test_a_study_of_cells_held_out_looks_at_no_others(workflow):
+    data = yaml.safe_load((PROJECT / "config" / "datasets.yaml").read_text())["datasets"]["digits"]
+    held = {**data, "title": "Digits", "holdout": {"share": 0.2, "stratify": ["cell_type"]}}
+    study = {"title": "H", "datasets": ["held"], "models": ["mixture"], "seeds": [0], "split": "held_out", **CHEAP}
+    mixture = {"title": "Mixture", "family": "gmvae", "hyperparameters": {"n_components": 20}, "training": QUICK}
+    workflow.configure(run=["h"], datasets={"held": held}, models={"mixture": mixture}, studies={"h": study})
+    run = workflow.snakemake("--cores", "2")
+    assert run.returncode == 0, run.stdout
+    preprocessed = read_matrix(workflow.path("data/held/preprocessed.h5ad"))
+    cells = preprocessed.obs_names[preprocessed.obs["split"] == "held_out"]
+    assert 300 < len(cells) < 400
+    for name in ("held/mixture/latents", "held/mixture/tsne", "held/umap", "exports/held"):
+        assert read_matrix(workflow.path(f"studies/h/{name}.h5ad")).obs_names.equals(cells), name
+    assert set(read_table(workflow.path("studies/h/held/mixture/clusters.tsv"), "clusters")["cell"]) == set(cells)
+    scores = read_table(workflow.path("studies/h/scores.tsv"), "scores")
+    assert set(scores["split"]) == {"all", "held_out"}
+    assert (scores.loc[scores["method"] == "components", "metric"] == "majority_accuracy").any()
+
+
 def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     quick = {"epochs": 2, "batch_size": 512}
     models = {

@@ -144,6 +144,9 @@ class Study(Section):
         min_length=1,
         description="what is scored: clusters of the latents, which are also mapped; generated cells; predicted treated cells",
     )
+    split: Literal["all", "held_out"] = Field(
+        "all", description="cells whose latents are kept, mapped, clustered and scored: all, or of large data those held out"
+    )
     embedding: Embedding = Field(Embedding(), description="how its latents are mapped")
     clustering: Clustering = Field(Clustering(), description="how its latents are clustered")
     perturbation: Perturbation = Field(Perturbation(), description="what is predicted, if perturbation is among the evaluations")
@@ -199,6 +202,11 @@ def load(raw: dict) -> Config:
                 raise UserError(f"configuration: studies.{name}.{kind} names {sorted(repeated)[0]!r} twice; name it once")
         for dataset in study.datasets:
             _check_reference(f"studies.{name}.datasets", dataset, config.datasets)
+            if study.split == "held_out" and not config.datasets[dataset].holds_out:
+                raise UserError(
+                    f"configuration: studies.{name}.split is held_out, but data set '{dataset}' holds out no cells; "
+                    "give it a holdout, or leave split out"
+                )
         if "perturbation" in study.evaluations:
             _check_perturbation(name, study, config)
         for model in study.models:

@@ -216,6 +216,11 @@ class Dataset(Section):
         return self
 
     @property
+    def holds_out(self) -> bool:
+        """Whether some cells are held out, by the settings or by the source's own test set."""
+        return self.holdout is not None or "test_images" in self.files
+
+    @property
     def has_treatment(self) -> bool:
         """Whether cells have conditions, one of them the control."""
         return self.control is not None or self.format == "blobs"

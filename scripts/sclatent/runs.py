@@ -133,6 +133,11 @@ def train_run(
             f"validation: {training['validation']} leaves {len(kept_out)} of {len(data.values.cells)} cells to watch and "
             f"{len(rows)} to train on; some of both are needed"
         )
+    guides = None
+    if labelled is not None:  # drawn before anything that depends on the model, so that all models see the same labels
+        candidates = rows if labelled is data else torch.arange(len(labelled.values.cells))
+        seen = candidates[_draw(labelled.values.cells[candidates.numpy()], settings["share"], at_least=2)]
+        guides = _take(labelled, seen)
     fitted = Input(data.values.n_vars, **settings["input"], genes=None if labelled is None else labelled.genes)
     fitted.fit(_take(data, rows).values)
     fitted.to(device)
@@ -144,11 +149,7 @@ def train_run(
     unlabelled = replace(data, label=None)
     cells = _cells(_take(unlabelled, rows), fitted, **keep)
     validation = _cells(_take(unlabelled, kept_out), fitted, **keep) if len(kept_out) else None
-    guides = None
-    if labelled is not None:
-        candidates = rows if labelled is data else torch.arange(len(labelled.values.cells))
-        seen = candidates[_draw(labelled.values.cells[candidates.numpy()], settings["share"], at_least=2)]
-        guides = _cells(_take(labelled, seen), fitted, **keep)
+    guides = None if guides is None else _cells(guides, fitted, **keep)
     _check_fits(settings["hyperparameters"], [cells] if guides is None else [cells, guides], labelled)
     if n_counts is not None:
         counts = cells.values.counts if fitted.genes is None else cells.values.counts[:, fitted.genes.cpu().numpy()]

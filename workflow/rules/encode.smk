@@ -1,5 +1,6 @@
 # Needs:    the trained runs of a model on a data set, one a seed of the study, and results/data/{dataset}/preprocessed.h5ad
-# Makes:    results/studies/{study}/{dataset}/{model}/latents.h5ad, of the kind "latents": mean and sample of every seed.
+# Makes:    results/studies/{study}/{dataset}/{model}/latents.h5ad, of the kind "latents": mean and sample of every seed,
+#           of all cells or of those held out.
 # Promises: latents are finite; a seed that failed is named with its reason and has none.
 
 
@@ -26,6 +27,7 @@ rule encode:
     params:
         seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
         condition=lambda wildcards: told_to_model(wildcards)["condition"],
+        split=lambda wildcards: CONFIG.studies[wildcards.study].split,
         threads=CONFIG.threads,
     message:
         "Encoding {wildcards.dataset} with {wildcards.model}"

@@ -3,7 +3,8 @@
 #           the model draws; generation_absent.tsv, what does not apply and why; drawn.h5ad, of the kind "drawn": those of the seed
 #           with the lowest loss.
 # Promises: drawn and real cells are in the same units, or generation_absent.tsv says why not. As many cells are drawn for each
-#           component and condition; labels only name the components, by their training cells.
+#           component and condition; labels only name the components, by their training cells, or by those held out where the
+#           study looks at no others.
 
 
 rule generate:

@@ -1,5 +1,6 @@
 """The Gaussian mixture VAE with a Dirichlet prior: an autoencoder whose latent falls into components."""
 
+import math
 import warnings
 from typing import NamedTuple
 
@@ -180,6 +181,10 @@ class Model(LatentModel):
         if hp.entropy_weight:
             parts["entropy"] = -(log_q.exp() * log_q).sum(-1).mean()
             parts["loss"] = parts["loss"] + hp.entropy_weight * parts["entropy"]
+        if hp.marginal_weight:
+            log_mean = log_q.logsumexp(dim=0) - math.log(len(log_q))
+            parts["marginal"] = math.log(self.n_components) + (log_mean.exp() * log_mean).sum()
+            parts["loss"] = parts["loss"] + hp.marginal_weight * parts["marginal"]
         if hp.adversarial_weight:
             parts["adversarial"] = self.adversarial(batch)
             parts["loss"] = parts["loss"] + hp.adversarial_weight * parts["adversarial"]

@@ -92,5 +92,10 @@ class MixtureHyperparameters(NetworkHyperparameters):
     class_weight: float = Field(1, ge=0, description="weight of the classifier's cross-entropy for labelled cells")
     relaxed: bool = Field(False, description="as cost of labels a relaxed one-hot's density at temperature 0.1, as in the thesis")
     entropy_weight: float = Field(0, ge=0, description="weight of the entropy of each cell's q(y); above 0 it makes q(y) crisp")
+    marginal_weight: float = Field(
+        0,
+        ge=0,
+        description="weight of a batch's divergence, mean q(y) from equal shares; above 0 it keeps components in use",
+    )
     adversarial_weight: float = Field(0, ge=0, description="weight of the virtual adversarial term: change of q(y) near a cell")
     adversarial_radius: float = Field(2, ge=0, description="length of the change of a cell in the virtual adversarial term")

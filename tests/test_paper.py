@@ -99,7 +99,7 @@ class Build:
             ]
         )
         self.tables = {
-            ("pbmc3k_report", "summary"): clusters("pbmc3k_h5ad", [*MODELS, "floor.pca_50"]),
+            ("pbmc3k", "summary"): clusters("pbmc3k_h5ad", [*MODELS, "floor.pca_50"]),
             ("drugs", "perturbation_summary"): predictions(),
             ("drugs", "generation_summary"): drawn,
             ("drugs", "absent"): absent,
@@ -113,7 +113,7 @@ class Build:
             }
             for name, study in config.studies.items()
         }
-        self.titles["pbmc3k_report"]["models"]["floor.pca_50"] = "PCA of 50"
+        self.titles["pbmc3k"]["models"]["floor.pca_50"] = "PCA of 50"
         training = {"provenance": {"sclatent": "0", "python": "3", "packages": {"torch": "9.9"}, "device": "cpu", "threads": 1}}
         self.write("results/runs/blobs/ae/0/run.json", json.dumps(training))
         figure = "results/studies/drugs/figures/quality_control/blobs.svg"
@@ -207,7 +207,7 @@ class Build:
 @pytest.fixture(scope="module")
 def config(raw_config) -> Config:
     """The configuration of two studies: that of the paper, and predictions and draws."""
-    studies = CONFIG["studies"] | {"drugs": DRUGS}
+    studies = {"pbmc3k": {**CONFIG["studies"]["pbmc3k"], "models": MODELS}, "drugs": DRUGS}
     tables = {
         kind: {name: raw_config[kind][name] for study in studies.values() for name in study[kind]}
         for kind in ("datasets", "models")
@@ -254,7 +254,7 @@ def test_numbers_of_the_paper_are_those_of_the_tables(figures):
 
 
 def test_a_number_follows_its_table(build):
-    table = build.tables["pbmc3k_report", "summary"]
+    table = build.tables["pbmc3k", "summary"]
     chosen = (table["model"] == "ae") & (table["method"] == "kmeans_latent") & (table["metric"] == "ari")
     table.loc[chosen, ["mean", "difference", "ci_low", "ci_high"]] = [0.98765, -0.1234, -0.2345, -0.0123]
     (ari,) = [text for text in build.texts() if "ARI of k-means on the mean latent" in text]
@@ -274,8 +274,8 @@ def test_reference_works_stand_beside_ours(figures):
 @pytest.mark.parametrize(
     ("study", "table", "keys"),
     [
-        ("pbmc3k_report", "summary", {"model": "beta_vae", "method": "kmeans_latent", "metric": "nmi_geometric"}),
-        ("pbmc3k_report", "summary", {"model": "beta_vsc_code", "method": "kmeans_tsne", "metric": "completeness"}),
+        ("pbmc3k", "summary", {"model": "beta_vae", "method": "kmeans_latent", "metric": "nmi_geometric"}),
+        ("pbmc3k", "summary", {"model": "beta_vsc_code", "method": "kmeans_tsne", "metric": "completeness"}),
         ("drugs", "perturbation_summary", {"method": "scgen", "metric": "e_distance"}),
         ("drugs", "perturbation_summary", {"model": "cgmvae_blobs"}),
         ("drugs", "perturbation_summary", {"method": "no_change", "metric": "r2_mean"}),
@@ -293,13 +293,13 @@ def test_a_missing_row_ends_the_build_and_is_named(build, study, table, keys):
 
 
 def test_what_does_not_apply_is_a_dash_and_what_failed_says_so(build):
-    table = build.tables["pbmc3k_report", "summary"]
+    table = build.tables["pbmc3k", "summary"]
     lost = (table["model"] == "ae_code") & (table["method"] == "kmeans_latent")
     table.loc[lost, ["mean", "sd", "floor", "difference", "ci_low", "ci_high", "failed_share"]] = [None] * 6 + [1.0]
-    build.drop("pbmc3k_report", "summary", model="floor.pca_50", method="kmeans_latent")
+    build.drop("pbmc3k", "summary", model="floor.pca_50", method="kmeans_latent")
     reason = ("clustering", "pbmc3k_h5ad", "floor.pca_50", "clusters", "all cells have one label")
     columns = ["evaluation", "dataset", "model", "what", "reason"]
-    build.tables["pbmc3k_report", "absent"] = pd.DataFrame([reason], columns=columns)
+    build.tables["pbmc3k", "absent"] = pd.DataFrame([reason], columns=columns)
     (nmi,) = [text for text in build.texts() if "NMI of k-means on the mean latent" in text]
     assert "AE (code) failed – – 1.000 5 5 of 5" in nmi
     assert "PCA of 50 – – – – – – –" in nmi
@@ -312,13 +312,13 @@ def test_a_study_of_which_no_cell_type_can_be_predicted_says_so(build):
 
 def test_models_that_all_failed_are_reported(build):
     models = [*MODELS, "floor.pca_50"]
-    build.tables["pbmc3k_report", "summary"] = build.tables["pbmc3k_report", "summary"].iloc[:0]
-    build.runs("pbmc3k_report", "pbmc3k_h5ad", **dict.fromkeys(models, 3))
+    build.tables["pbmc3k", "summary"] = build.tables["pbmc3k", "summary"].iloc[:0]
+    build.runs("pbmc3k", "pbmc3k_h5ad", **dict.fromkeys(models, 3))
     texts = build.texts()
     (nmi,) = [text for text in texts if "NMI of k-means on the mean latent" in text]
     assert nmi.count("failed – – – – – –") == len(models)
     assert any("What reference works report" in text for text in texts)
-    build.runs("pbmc3k_report", "pbmc3k_h5ad", **dict.fromkeys(models, 3) | {"ae": 2})
+    build.runs("pbmc3k", "pbmc3k_h5ad", **dict.fromkeys(models, 3) | {"ae": 2})
     with pytest.raises(UserError, match=r"summary\.tsv: no row with .*model: ae,"):
         build.make()
 

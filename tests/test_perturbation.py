@@ -42,6 +42,7 @@ ARITHMETIC = [
     "latent_nearest_shift",
     "latent_similarity_shift",
     "latent_similarity_residual",
+    "latent_kriging_shift",
     "scgen",
 ]
 FLIPS = {"cvae": ["flip"], "cgmvae": ["flip_w", "flip_z", "flip_z_shift", "flip_sample"]}
@@ -576,6 +577,12 @@ def reconstructed(trained, values) -> np.ndarray:
         return trained.normalised(x, torch.tensor(1.0)).numpy()
 
 
+def latent_of(trained, profile) -> np.ndarray:
+    """The mean latent (L,) of a cell, which in a linear latent is that of cells with this mean."""
+    with torch.no_grad():
+        return trained.encode(torch.from_numpy(profile[None])).mean[0].numpy()
+
+
 LINEAR = [{}, {"scale": True}, {"n_pcs": 12}, {"scale": True, "n_pcs": 12}]
 
 
@@ -592,6 +599,11 @@ def test_shifts_in_a_linear_latent_are_the_shifts_of_genes_as_far_as_the_latent_
         found = predicted[f"latent_{name}_shift"]
         np.testing.assert_allclose(found.expected, reconstructed(trained, control + shift), atol=1e-4)
         assert np.array_equal(found.drawn, found.expected)
+    of_types = Responses(*(np.stack([latent_of(trained, mean) for mean in means]) for means in known))
+    shift = similarity_weights(latent_of(trained, control.mean(axis=0)), of_types) @ response
+    kriged = predicted["latent_kriging_shift"]
+    np.testing.assert_allclose(kriged.expected, reconstructed(trained, control + shift), atol=1e-4)
+    shift = similarity_weights(control.mean(axis=0), known) @ response
     residual = predicted["latent_similarity_residual"]
     change = reconstructed(trained, control + shift) - reconstructed(trained, control)
     np.testing.assert_allclose(residual.expected, control + change, atol=1e-4)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sclatent.errors import TrainingError
 from sclatent.perturbation import Prediction, Target, Treated
-from sclatent.responses import WEIGHTS
+from sclatent.responses import WEIGHTS, Responses, similarity_weights
 from sclatent.trained import Trained
 
 
@@ -37,23 +37,22 @@ def latent_arithmetic(trained: Trained, cells: Treated, target: Target) -> Itera
 
     latent_mean_shift, latent_nearest_shift, latent_similarity_shift: mean latents, moved by the mean differences of the known
     types, weighted as `sclatent.responses` weights responses of genes. latent_similarity_residual: what the latter changes in
-    the reconstruction, added to the control cells themselves. scgen: drawn latents, moved by the difference of all treated and
+    the reconstruction, added to the control cells themselves. latent_kriging_shift: the types weighted by similarity, too, but by
+    that of their mean latents, where the shift takes place. scgen: drawn latents, moved by the difference of all treated and
     all control training cells, of which each type is resampled to the size of the largest; the type asked for is among the
     control cells alone. Source of scgen: Lotfollahi, Wolf and Theis 2019.
     """
     types, known = cells.known_types(target), cells.known_responses(target)
     control = cells.dense(target.control)
     z = _encode(trained, control)
-    differences = torch.stack(
-        [
-            _encode(trained, cells.dense(cells.rows(name, target.condition, "train"))).mean.mean(0)
-            - _encode(trained, cells.dense(cells.rows(name, cells.control, "train"))).mean.mean(0)
-            for name in types
-        ]
+    before, after = (
+        torch.stack([_encode(trained, cells.dense(cells.rows(name, c, "train"))).mean.mean(0) for name in types])
+        for c in (cells.control, target.condition)
     )
-    profile = control.mean(axis=0)
-    for name, weights in WEIGHTS.items():
-        shift = torch.from_numpy(weights(profile, known)).to(differences) @ differences
+    shares = {name: weights(control.mean(axis=0), known) for name, weights in WEIGHTS.items()}
+    shares["kriging"] = similarity_weights(z.mean.mean(0).cpu().numpy(), Responses(before.cpu().numpy(), after.cpu().numpy()))
+    for name, of_types in shares.items():
+        shift = torch.from_numpy(of_types).to(after) @ (after - before)
         yield Prediction(f"latent_{name}_shift", *_decoded(trained, z.mean + shift, control))
         if name == "similarity":
             moved, still = (_decoded(trained, latent, control)[0] for latent in (z.mean + shift, z.mean))

@@ -1,6 +1,13 @@
 # Needs:    common.smk, common_figures.smk and common_report.smk
-# Makes:    nothing; the helpers by which the paper's rule knows the data sets and figures of this run.
+# Makes:    nothing; TABLES_OF_PAPER, and the helpers by which the rules of the paper know its data sets, tables and figures.
 # Promises: the figures of the paper are those of the report, interactive ones apart.
+
+TABLES_OF_PAPER = ["summary", "perturbation_summary", "generation_summary", "runs", "absent"]
+
+
+def reference_tables(study):
+    """The copies of a study's tables that are committed."""
+    return [f"results/reference/{study}/{table}.tsv" for table in TABLES_OF_PAPER]
 
 
 def quality_control_of_paper():

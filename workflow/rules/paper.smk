@@ -1,5 +1,6 @@
 # Needs:    the tables and figures of every study of the run, the template in workflow/paper, the captions of the report
-# Makes:    results/paper.pdf: methods from the effective configuration, results beside those of the reference works.
+# Makes:    results/paper.pdf: methods from the effective configuration, results beside those of the reference works; on demand,
+#           results/reference/{study}/, copies of the tables that the paper rests on, to be kept: `snakemake paper_<study>`.
 # Promises: every number of a result is read from a table by name, and one that is missing fails the job; no network, no font of
 #           the machine; the same inputs give the same bytes.
 
@@ -10,7 +11,7 @@ rule paper:
         tables=expand(
             "results/studies/{study}/{table}.tsv",
             study=CONFIG.run,
-            table=["summary", "perturbation_summary", "generation_summary", "runs", "absent"],
+            table=TABLES_OF_PAPER,
         ),
         quality_control=list(quality_control_of_paper().values()),
         trainings=over_run(records_of_trainings),
@@ -48,3 +49,33 @@ rule paper:
         "Typesetting the paper"
     script:
         "../../scripts/paper.py"
+
+
+rule keep:
+    input:
+        "results/studies/{study}/{table}.tsv",
+    output:
+        "results/reference/{study}/{table}.tsv",
+    log:
+        "results/logs/keep/{study}/{table}.log",
+    localrule: True
+    conda:
+        "../../envs/paper.yaml"
+    threads: 1
+    resources:
+        mem_mb=100,
+        runtime=5,
+    message:
+        "Keeping the table {wildcards.table} of {wildcards.study}"
+    shell:
+        "cp {input} {output} 2> {log}"
+
+
+for study in CONFIG.run:
+
+    rule:
+        name:
+            f"paper_{study}"
+        input:
+            reference_tables(study),
+        localrule: True

@@ -6,6 +6,7 @@ The workflow names these files as inputs, so that a change in a model reruns wha
 import ast
 import json
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 LIBRARY = Path(__file__).parent
@@ -26,8 +27,13 @@ def code_of(starts: Iterable[Path]) -> list[Path]:
 
 def imported_names(path: Path) -> set[str]:
     """Return the dotted names that a script, a module or a notebook imports: of modules, and of what is taken from them."""
+    return _names_in(path, _source(path))
+
+
+@cache  # most scripts rest on the same files
+def _names_in(path: Path, source: str) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(_source(path))):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -6,6 +6,7 @@ reads their hyper-parameters, without importing their files.
 
 import ast
 import importlib
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -36,14 +37,19 @@ def hyperparameters_class(family: str) -> type[BaseModel]:
     on which it may rest. Raises UserError for an unknown family or a file whose class needs more than that.
     """
     path = family_file(family)
+    return _class_of(path, path.read_text())
+
+
+@cache  # each Snakemake process, of which a run on a cluster has two a job, asks hundreds of times
+def _class_of(path: Path, source: str) -> type[BaseModel]:
     allowed = {"typing", "pydantic", "sclatent.models.hyperparameters"}
     statements = [
         node
-        for node in ast.parse(path.read_text()).body
+        for node in ast.parse(source).body
         if (isinstance(node, ast.ImportFrom) and node.module in allowed)
         or (isinstance(node, ast.ClassDef) and node.name == "Hyperparameters")
     ]
-    namespace: dict = {"__name__": f"sclatent.models.{family}"}
+    namespace: dict = {"__name__": f"sclatent.models.{path.stem}"}
     try:
         exec(compile(ast.Module(statements, type_ignores=[]), path, "exec"), namespace)
         return namespace["Hyperparameters"]

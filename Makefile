@@ -18,7 +18,7 @@ paper: $(BIN)/.ready  ## run the studies of config/paper.yaml, or of CONFIG=mine
 	@echo "Paper: results/paper.pdf"
 
 test: $(BIN)/.ready  ## run all tests, one file a core
-	@pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
+	@pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 bench: $(BIN)/.ready  ## measure preparing, training and scoring: speed, memory, scores (an hour)
 	@$(MAKE) --no-print-directory .venv-scvi/.ready || echo "scVI could not be installed: it is left out" >&2

@@ -6,6 +6,7 @@ the pins, or has them together, nor anything about CUDA.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,13 @@ def pins_of(file: Path) -> dict[str, str]:
     """Return the versions that an environment file pins, by the package's name in the package index; "python" is one of them."""
     pins = (dependency.split(" =") for dependency in yaml.safe_load(file.read_text())["dependencies"])
     return {INDEX_NAMES.get(package, package): version for package, version in pins}
+
+
+def without_environment(conda: Path) -> dict[str, str]:
+    """Return the variables of a shell that has the stand-in in a folder, and no Python of ours."""
+    ours = ("PYTHONPATH", "VIRTUAL_ENV", "SCLATENT_DATA")
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    return {**kept, "PATH": f"{conda / 'bin'}:{os.defpath}"}
 
 
 def build(prefix: Path, pins: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import anndata as ad
@@ -14,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from conda_standin import pins_of, put_into
 from hypothesis import settings
 from scipy import sparse
 
@@ -27,20 +29,13 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 # And the stamp, which has a name of its own for each folder of results.
 TIMED = r"(benchmarks|logs|checkpoints)/.*|\.made_by|overview\.rst|report\.html|paper\.pdf|.*\.ipynb"
 TIMED += r"|.*/(resources|(\w+_)?summary)\.(tsv|parquet)|.*/figures/(score_heatmap|training)/.*"
-STARTING_SLURM = ["test_conda", "test_slurm"]
-LONGEST = [*STARTING_SLURM, "test_workflow", "test_faults"]
+LONGEST = ["test_slurm", "test_workflow", "test_faults"]
 PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that no core waits for another at the end; keep each file on one core.
-
-    Those that start a Slurm share one, since a machine can have one at a time.
-    """
+    """Begin with the files that take longest, so that no core waits for another at the end."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("slurm" if item.path.stem in STARTING_SLURM else item.path.stem))
 
 
 @pytest.fixture(autouse=True)
@@ -158,3 +153,24 @@ def differing(results: Path, expected: Path) -> set[str]:
     assert compared
     _, different, absent = filecmp.cmpfiles(results, expected, compared, shallow=False)
     return {*different, *absent}
+
+
+@pytest.fixture(scope="session")
+def conda(tmp_path_factory) -> Path:
+    """The folder of the stand-in for conda."""
+    folder = tmp_path_factory.mktemp("conda")
+    put_into(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory) -> None:
+    """Skip what needs environments where they cannot be built."""
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if (wanted := pins_of(PROJECT / "envs" / "report.yaml")["python"]) != running:
+        pytest.skip(f"the environments name Python {wanted}, and this is {running}")
+    folder = tmp_path_factory.mktemp("download")
+    pip = [sys.executable, "-m", "pip", "download", "-qq", "--retries", "1", "--no-deps", "--dest", folder]
+    run = subprocess.run([*pip, f"markupsafe=={version('markupsafe')}"], capture_output=True, text=True, check=False)
+    if run.returncode:
+        pytest.skip(f"needs a package index, where pip finds markupsafe: {run.stderr.strip()}")

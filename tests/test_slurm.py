@@ -1,11 +1,20 @@
-"""Jobs on a Slurm of one private node, by the profiles for it. The quick start as a whole goes through it in `test_conda.py`."""
+"""The workflow on a Slurm of one private node, by the profiles for it, and each rule in a conda environment of its own.
 
+One run of the quick start shows both, as on a cluster. The environments are built by a stand-in for conda, with pip
+(`conda_standin`). Where there is no Slurm, the jobs run on this machine; where pip reaches no package index, which is tried with
+one small package of the lock, or Python is another than the environments name, that run is skipped.
+"""
+
+import shutil
 import subprocess
 import time
+from importlib.metadata import version
 
 import pytest
-from conftest import Workflow, differing
+from conda_standin import build, without_environment
+from conftest import PROJECT, Workflow, differing
 from slurm import ALONE, Slurm, missing
+from test_environments import ENVIRONMENTS, imports_of_environment
 
 from sclatent.records import read_record
 
@@ -41,19 +50,30 @@ class Model(pca.Model):
         super().fit(*arguments)
 """
 DATA = "results/data/digits/preprocessed.h5ad"
+# What reading the Snakefile needs. Snakemake lets its jobs see these, and what they need, behind what their environment holds.
+BASE = ("pydantic", "pyyaml", "snakemake", "snakemake-executor-plugin-slurm")
 
 
 @pytest.fixture(scope="module")
-def slurm(tmp_path_factory):
-    """A Slurm for the tests of this file."""
-    if reason := missing():
-        pytest.skip(reason)
-    with Slurm(tmp_path_factory.mktemp("slurm")) as cluster:
-        yield cluster
+def cluster(tmp_path_factory):
+    """A Slurm for the tests of this file, None where there can be none."""
+    if missing():
+        yield None
+        return
+    with Slurm(tmp_path_factory.mktemp("slurm")) as slurm:
+        yield slurm
+
+
+@pytest.fixture
+def slurm(cluster) -> Slurm:
+    """The Slurm of this file; without one, a test is skipped."""
+    if cluster is None:
+        pytest.skip(missing())
+    return cluster
 
 
 @pytest.fixture(scope="module")
-def probe(slurm, tmp_path_factory) -> Workflow:
+def probe(tmp_path_factory) -> Workflow:
     """A copy of the project with models that report on their jobs; each test trains other seeds. Their data are there."""
     workflow = Workflow(tmp_path_factory.mktemp("probe"))
     (workflow.folder / "scripts" / "sclatent" / "models" / "probe.py").write_text(PROBE)
@@ -88,6 +108,46 @@ def wait_for(what, seconds: float = 120):
         assert time.monotonic() < deadline, "what was waited for did not come"
         time.sleep(0.2)
     return found
+
+
+@pytest.fixture(scope="module")
+def finished(conda, index, cluster, tmp_path_factory):
+    """The folder of the project after a quick start, and its paper, in which each rule had an environment of its own."""
+    folder = Workflow(tmp_path_factory.mktemp("per_rule")).folder
+    build(folder / "base", {name: version(name) for name in BASE})
+    command = [folder / "base" / "bin" / "python", "-m", "snakemake", "--software-deployment-method", "conda"]
+    command += ["--cores", "all"] if cluster is None else ["--workflow-profile", "profiles/slurm", *ALONE]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    run = subprocess.run([*command, "--", "all", "paper"], cwd=folder, env=without_environment(conda), check=False, **streams)
+    assert run.returncode == 0, run.stdout
+    yield folder
+    shutil.rmtree(folder)  # some gigabytes
+
+
+def test_environments_per_rule_give_the_same_bytes(finished, cluster, quick_start):
+    device = set() if cluster is None else {"configuration.yaml"}  # whose device is that of the profile
+    assert differing(finished / "results", quick_start) == device
+
+
+def test_on_slurm_each_training_is_a_job_and_what_is_short_shares_some(finished, slurm):
+    jobs = slurm.jobs()
+    assert {job["JobState"] for job in jobs} == {"COMPLETED"}
+    asked = [job["Comment"] for job in jobs]
+    assert sum("train" in name for name in asked) == len(list((finished / "results" / "runs").glob("*/*/*/run.json")))
+    assert sum("figures" in name for name in asked) < 5  # of more than twenty notebooks
+    assert {job["TresPerJob"] for job in jobs if "TresPerJob" in job} == set()
+
+
+def test_an_environment_holds_what_its_rules_import_without_the_packages_of_snakemake(finished):
+    built = {file.read_text(): file.with_suffix("") for file in (finished / ".snakemake" / "conda").glob("*.yaml")}
+    missing = {}
+    for name in set(ENVIRONMENTS) - {"torch_cuda"}:
+        python = built[(PROJECT / "envs" / f"{name}.yaml").read_text()] / "bin" / "python"
+        imports = f"import {', '.join(imports_of_environment(name))}"
+        run = subprocess.run([python, "-I", "-c", imports], capture_output=True, text=True, check=False)
+        if run.returncode:
+            missing[name] = run.stderr
+    assert missing == {}
 
 
 def test_trainings_are_given_the_gpu_that_they_ask_for_and_no_more_jobs_are_queued_than_allowed(slurm, probe):

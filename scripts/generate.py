@@ -29,7 +29,7 @@ def main(snakemake):
     total = float(np.median(np.asarray(np.expm1(adata.X[training]).sum(axis=1))))
     encoded = adata.obs.loc[latents.obs_names]
     tagging = (encoded["split"] == "train").to_numpy()
-    if not tagging.any():
+    if not tagging.any():  # the study looks at the cells held out
         tagging[:] = True
     shares, failed = arrays_of(latents), failures_of(latents)
     tables, missing = [], []

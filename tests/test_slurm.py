@@ -140,14 +140,14 @@ def test_on_slurm_each_training_is_a_job_and_what_is_short_shares_some(finished,
 
 def test_an_environment_holds_what_its_rules_import_without_the_packages_of_snakemake(finished):
     built = {file.read_text(): file.with_suffix("") for file in (finished / ".snakemake" / "conda").glob("*.yaml")}
-    missing = {}
+    lacking = {}
     for name in set(ENVIRONMENTS) - {"torch_cuda"}:
         python = built[(PROJECT / "envs" / f"{name}.yaml").read_text()] / "bin" / "python"
         imports = f"import {', '.join(imports_of_environment(name))}"
         run = subprocess.run([python, "-I", "-c", imports], capture_output=True, text=True, check=False)
         if run.returncode:
-            missing[name] = run.stderr
-    assert missing == {}
+            lacking[name] = run.stderr
+    assert lacking == {}
 
 
 def test_trainings_are_given_the_gpu_that_they_ask_for_and_no_more_jobs_are_queued_than_allowed(slurm, probe):

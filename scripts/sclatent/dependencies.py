@@ -27,11 +27,11 @@ def code_of(starts: Iterable[Path]) -> list[Path]:
 
 def imported_names(path: Path) -> set[str]:
     """Return the dotted names that a script, a module or a notebook imports: of modules, and of what is taken from them."""
-    return _names_in(path, _source(path))
+    return set(_names_in(path, _source(path)))
 
 
 @cache  # most scripts rest on the same files
-def _names_in(path: Path, source: str) -> set[str]:
+def _names_in(path: Path, source: str) -> frozenset[str]:
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -41,7 +41,7 @@ def _names_in(path: Path, source: str) -> set[str]:
             folder = path.parents[node.level - 1].relative_to(LIBRARY.parent).parts if node.level else ()
             module = ".".join([*folder, *(node.module or "").split(".")]).strip(".")
             names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
-    return names
+    return frozenset(names)
 
 
 def _imported_files(path: Path) -> set[Path]:

@@ -1,20 +1,22 @@
-"""A stand-in for conda, for tests: builds each environment as a virtual environment from the pins of its file, with pip.
+"""A stand-in for conda, for tests: builds each environment as a virtual environment from the pins of its file.
 
-It answers what Snakemake asks of conda, and nothing else. A package that no pin names comes only where another needs it, in the
-version of requirements.lock. So it shows that an environment holds all that its rules need; it does not show that conda-forge has
-the pins, or has them together, nor anything about CUDA.
+It answers what Snakemake asks of conda, and nothing else. Packages are linked from the environment of the tests, which
+requirements.lock gives; one that no pin names comes only where the metadata of another say that it needs it. So it shows that an
+environment holds all that its rules need; it does not show that conda-forge has the pins, or has them together, nor anything
+about CUDA.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 import yaml
+from packaging.requirements import Requirement
 
-LOCK = Path(__file__).parents[1] / "requirements.lock"
 # What packages of conda-forge are called in the package index, where that differs.
 INDEX_NAMES = {
     "matplotlib-base": "matplotlib",
@@ -49,16 +51,51 @@ def without_environment(conda: Path) -> dict[str, str]:
 
 
 def build(prefix: Path, pins: dict[str, str]) -> None:
-    """Build a virtual environment with what is pinned and what that needs. Raises CalledProcessError where pip cannot."""
+    """Build a virtual environment with what is pinned and what that needs. Raises LookupError where it is not here."""
+    needed = with_requirements(pins)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
-        # Without its hashes: pip would want them of torch, too, which the lock leaves out.
-        lines = LOCK.read_text().splitlines()
-        constraints.write("\n".join(line.removesuffix(" \\") for line in lines if not line.startswith(" ")))
-        constraints.flush()
-        pip = [sys.executable, "-m", "pip", "--python", prefix / "bin" / "python"]
-        install = ["install", "-qq", "--no-compile", "--constraint", constraints.name]
-        subprocess.run([*pip, *install, *(f"{package}=={version}" for package, version in pins.items())], check=True)
+    for package in needed:
+        files = [Path(package.locate_file(file)).resolve() for file in package.files]
+        # What has been compiled here, by numba too, need not be compiled again.
+        compiled = [file for folder in {file.parent for file in files} for file in folder.glob("__pycache__/*")]
+        for file in {*files, *compiled}:
+            link(file, prefix / file.relative_to(sys.prefix), prefix)
+
+
+def with_requirements(pins: dict[str, str]) -> list[Distribution]:
+    """Return the packages that are pinned, and those that these require, directly or through others."""
+    waiting = [Requirement(f"{package}=={version}") for package, version in pins.items()]
+    found, seen = {}, set()
+    while waiting:
+        wanted = waiting.pop()
+        try:
+            package = distribution(wanted.name)
+        except PackageNotFoundError:
+            raise LookupError(f"{wanted} is not installed here") from None
+        if not wanted.specifier.contains(package.version, prereleases=True):
+            raise LookupError(f"{wanted} is wanted, but {package.version} is installed here")
+        found[package.name] = package
+        for extra in {"", *wanted.extras}:
+            if (package.name, extra) not in seen:
+                seen.add((package.name, extra))
+                requirements = map(Requirement, package.requires or [])
+                waiting += [other for other in requirements if other.marker is None or other.marker.evaluate({"extra": extra})]
+    return list(found.values())
+
+
+def link(file: Path, copy: Path, prefix: Path) -> None:
+    """Link a file of this environment into another one, or copy it where that lies on another disk."""
+    if copy.exists():
+        return
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if copy.parent == prefix / "bin":  # a command, which names the Python that is to run it
+        copy.write_bytes(file.read_bytes().replace(os.fsencode(sys.prefix), os.fsencode(prefix)))
+        copy.chmod(0o755)
+        return
+    try:
+        os.link(file, copy)
+    except OSError:
+        shutil.copy2(file, copy)
 
 
 def create(file: Path, prefix: Path) -> None:
@@ -67,7 +104,10 @@ def create(file: Path, prefix: Path) -> None:
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     if (wanted := pins.pop("python")) != running:
         sys.exit(f"{file} wants Python {wanted}, but the stand-in for conda runs on {running}")
-    build(prefix, pins)
+    try:
+        build(prefix, pins)
+    except LookupError as error:
+        sys.exit(str(error))
 
 
 def main(folder: str, arguments: list[str]) -> None:
@@ -82,7 +122,7 @@ def main(folder: str, arguments: list[str]) -> None:
         case ["env", "create", "--quiet", "--no-default-packages", "--file", file, "--prefix", prefix]:
             create(Path(file), Path(prefix))
         case ["clean", "-y", "--tarballs"]:
-            pass  # pip keeps no archives
+            pass  # there are no archives
         case _:
             sys.exit(f"the stand-in for conda does not know: conda {' '.join(arguments)}")
 

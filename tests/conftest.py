@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 
 import anndata as ad
@@ -15,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 import yaml
-from conda_standin import pins_of, put_into
+from conda_standin import put_into
 from hypothesis import settings
 from scipy import sparse
 
@@ -161,16 +160,3 @@ def conda(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("conda")
     put_into(folder)
     return folder
-
-
-@pytest.fixture(scope="session")
-def index(tmp_path_factory) -> None:
-    """Skip what needs environments where they cannot be built."""
-    running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if (wanted := pins_of(PROJECT / "envs" / "report.yaml")["python"]) != running:
-        pytest.skip(f"the environments name Python {wanted}, and this is {running}")
-    folder = tmp_path_factory.mktemp("download")
-    pip = [sys.executable, "-m", "pip", "download", "-qq", "--retries", "1", "--no-deps", "--dest", folder]
-    run = subprocess.run([*pip, f"markupsafe=={version('markupsafe')}"], capture_output=True, text=True, check=False)
-    if run.returncode:
-        pytest.skip(f"needs a package index, where pip finds markupsafe: {run.stderr.strip()}")

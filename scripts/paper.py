@@ -6,7 +6,7 @@ import yaml
 
 from _job import provenance, run
 from sclatent.atomic import replacing
-from sclatent.paper import read_records, read_references, read_study, render_caption, software, typeset
+from sclatent.paper import USUAL, read_records, read_references, read_study, render_caption, software, typeset
 from sclatent.provenance import as_text
 
 
@@ -32,6 +32,7 @@ def main(snakemake):
             for figure in params.figures
         ],
         "conditions": params.conditions,
+        "usual": USUAL,
         "references": read_references(files.references, list(params.studies)),
         "software": software([*files.tables, *files.quality_control], files.trainings),
         "command": f"snakemake --force paper --configfile {files.configuration}",

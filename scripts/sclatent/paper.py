@@ -22,6 +22,12 @@ from sclatent.tables import read_provenance, read_table
 
 SUMMARIES = ("summary", "perturbation_summary", "generation_summary")
 MEASURED = "mean"  # the first column of a summary that is no key
+# The keys of a row that are left out where they are these.
+USUAL = {
+    "summary": {"split": "all", "latent": "mean", "method": "kmeans_latent", "subset": "all"},
+    "perturbation_summary": {"cell_type": "mean of types", "subset": "all"},
+    "generation_summary": {"condition": "all", "cell_type": "mean of groups"},
+}
 DECIMALS = {"train_seconds": 1, "train_memory": 0}  # of real numbers as they are printed; of others three
 VALUES = "values.json"  # how the template calls what it is given
 

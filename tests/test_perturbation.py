@@ -252,15 +252,16 @@ def test_cells_held_out_are_asked_for_beside_all_control_cells_of_their_type(cel
     assert cells.known_types(target) == ["a", "c", "d"]
 
 
-def test_in_sample_every_type_is_asked_for_in_cells_held_out_at_random_where_there_are_such(in_sample):
+def test_in_sample_every_type_and_all_are_asked_for_in_cells_held_out_at_random_where_there_are_such(in_sample):
     everyone = targets_of(in_sample)
     assert in_sample.known_types(everyone["stim", "b"]) == ["a", "c", "d"]
-    assert list(everyone) == [("stim", cell_type) for cell_type in "abcd"]
+    assert list(everyone) == [("stim", cell_type) for cell_type in (*"abcd", "all")]
     assert {name: (len(target.control), len(target.treated)) for (_, name), target in everyone.items()} == {
         "a": (24, 24),
         "b": (120, 120),
         "c": (20, 20),
         "d": (26, 26),
+        "all": (190, 190),
     }
     split = np.where(np.arange(len(in_sample.obs)) % 3, "train", "held_out")
     some = targets_of(replace(in_sample, obs=in_sample.obs.assign(split=pd.Categorical(split))))
@@ -535,7 +536,7 @@ def test_in_sample_there_are_floor_and_ceiling_alone(in_sample):
     ).scores
     assert set(table["method"]) == {"no_change", "real_cells"}
     assert set(table["split"]) == {"in_sample"}
-    assert sorted(set(table["cell_type"])) == list("abcd")
+    assert sorted(set(table["cell_type"])) == sorted([*"abcd", "all"])
 
 
 # ---- predictions by trained models

@@ -163,7 +163,7 @@ SPLIT_SCORED = Column("text", "cells that are scored: all, train or held_out")
 TREATED = {
     "split": Column("text", "held_out: no treated cell of the type was trained on; in_sample: models have seen such cells"),
     "condition": Column("text", "condition that is predicted"),
-    "cell_type": Column("text", "cell type that is predicted; mean of types in summaries"),
+    "cell_type": Column("text", "cell type that is predicted, all for cells of any; mean of types in summaries"),
     "method": Column(
         "text",
         "predictor, of sclatent.responses or model_responses; real_cells: real treated cells; every seed failed",
@@ -262,7 +262,7 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "markers": {
         "condition": TREATED["condition"],
-        "cell_type": Column("text", "cell type whose treated cells are compared with its control cells, all of them real"),
+        "cell_type": Column("text", "cell type, or all, of the treated and control cells that are compared, all of them real"),
         "rank": Column("whole", "rank of the gene, from 1, by falling score"),
         "gene": Column("text", "name of the gene"),
         "score": Column("real", "z-score of the Wilcoxon rank-sum test of treated against control cells"),

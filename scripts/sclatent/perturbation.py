@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from sclatent.drawn import ALL
 from sclatent.matrices import read_matrix
 from sclatent.responses import Responses
 
@@ -16,7 +17,7 @@ FEWEST = 5  # cells of a type in a condition, below which there is nothing to pr
 
 
 class Target(NamedTuple):
-    """Cells of a type that a treatment is to be predicted for: rows of control cells, and of treated cells to compare with."""
+    """Cells of a type, or all, that a treatment is predicted for: rows of control cells, and of treated ones to compare with."""
 
     condition: str
     cell_type: str
@@ -48,8 +49,10 @@ class Treated:
     held_out: bool
 
     def rows(self, cell_type: str, condition: str, split: str | None = None) -> np.ndarray:
-        """Return the rows (n,) of the cells of a type in a condition, of one split or of all."""
-        chosen = (self.obs["cell_type"] == cell_type) & (self.obs["condition"] == condition)
+        """Return the rows (n,) of the cells of a type, "all" for any, in a condition, of one split or of all."""
+        chosen = self.obs["condition"] == condition
+        if cell_type != ALL:
+            chosen &= self.obs["cell_type"] == cell_type
         return np.flatnonzero(chosen if split is None else chosen & (self.obs["split"] == split))
 
     def dense(self, rows: np.ndarray) -> np.ndarray:
@@ -59,13 +62,14 @@ class Treated:
     def targets(self) -> Iterator[tuple[Target | None, str]]:
         """Yield what is asked for, or None and the reason: too few cells of a type, or no other type whose response is known.
 
-        held_out: each type whose treated cells are held out. In sample: each type, in cells held out at random where there are
-        such, else in all.
+        held_out: each type whose treated cells are held out. In sample: each type, and all cells whatever their type, in cells
+        held out at random where there are such, else in all.
         """
+        types = [*self.obs["cell_type"].cat.categories, *([] if self.held_out else [ALL])]
         split = None if self.held_out or not (self.obs["split"] == "held_out").any() else "held_out"
         treatments = [level for level in self.obs["condition"].cat.categories if level != self.control]
         for condition in treatments:
-            for cell_type in self.obs["cell_type"].cat.categories:
+            for cell_type in types:
                 treated = self.rows(cell_type, condition, "held_out" if self.held_out else split)
                 if self.held_out and not len(treated):
                     continue

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import stats
 
 from sclatent.contracts import TABLES
+from sclatent.drawn import ALL
 from sclatent.matrices import read_matrix
 from sclatent.perturbation_scores import CEILING
 from sclatent.records import read_record
@@ -117,10 +118,11 @@ def mean_of_types(scores: pd.DataFrame) -> pd.DataFrame:
     keys = [
         name for name in scores.columns if name not in ("cell_type", "value", "resampling_sd", "floor", "ceiling", "trained_on")
     ]
-    groups = scores.groupby(keys, sort=False, dropna=False)
+    of_types = scores[scores["cell_type"] != ALL]
+    groups = of_types.groupby(keys, sort=False, dropna=False)
     means = groups[["value", "floor", "ceiling"]].mean()
     means["trained_on"], n = groups["trained_on"].first(), groups.size()
-    types = scores.groupby(["dataset", "split", "condition"])["cell_type"].nunique()
+    types = of_types.groupby(["dataset", "split", "condition"])["cell_type"].nunique()
     means = means.reset_index().assign(cell_type=OVER_TYPES, n=n.to_numpy())
     wanted = means.set_index(["dataset", "split", "condition"]).index.map(types)
     return pd.concat([scores, means[means["n"].to_numpy() == np.asarray(wanted)].drop(columns="n")], ignore_index=True)

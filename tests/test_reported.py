@@ -2,10 +2,13 @@
 
 import pandas as pd
 import pytest
+import yaml
+from conftest import PROJECT
 
 from sclatent.reported import results_table
-from sclatent.tables import as_kind, write_table
+from sclatent.tables import as_kind, read_table, write_table
 
+REFERENCE = PROJECT / "results" / "reference"
 ENTRIES = """
 - id: X1
   data: Digits
@@ -25,6 +28,7 @@ ENTRIES = """
   reported: {ari: "0.7"}
   ours: [{study: other, dataset: digits, model: ae}]
 """
+KEYS = ["dataset", "model", "method", "metric"]
 
 
 @pytest.fixture
@@ -58,3 +62,25 @@ def test_a_row_that_the_kept_tables_lack_is_an_error(tmp_path, references, summa
     write(tmp_path, {**summary, "model": "pca"})
     with pytest.raises(KeyError, match="ae"):
         results_table(references, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("study", "models", "seeds", "directory"), [("blobs", ["cgmvae_blobs", "cgmvae_blobs_learned_prior"], [0], None)]
+)
+def test_some_seeds_of_a_study_land_where_the_kept_ones_are(workflow, study, models, seeds, directory, request):
+    """Within three standard deviations over seeds of the kept mean, in every agreement with the labels."""
+    prefix = ("env", f"SCLATENT_DATA={request.getfixturevalue(directory)}") if directory else ()
+    paper = yaml.safe_load((PROJECT / "config" / "paper.yaml").read_text())
+    settings = paper["studies"][study] | {"models": models, "seeds": seeds}
+    workflow.configure(run=[study], studies={study: settings}, models=paper["models"])
+    table = f"studies/{study}/summary.tsv"
+    run = workflow.snakemake("--cores", "2", f"results/{table}", prefix=prefix)
+    assert run.returncode == 0, run.stdout
+    found = read_table(workflow.path(table), "summary")
+    found = found[found["model"].isin(models) & (found["subset"] == "all") & (found["latent"] == "mean")]
+    kept = read_table(REFERENCE / study / "summary.tsv", "summary")
+    both = found.merge(kept, on=[*KEYS, "split", "latent", "subset"], suffixes=("", "_kept"), how="left")
+    assert len(both) > 10 * len(models)
+    band = 3 * both["sd_kept"] + 1e-6
+    outside = both[~((both["mean"] - both["mean_kept"]).abs() <= band)]
+    assert outside[[*KEYS, "mean", "mean_kept", "sd_kept"]].to_dict("records") == []

@@ -40,7 +40,7 @@ format: $(BIN)/.ready  ## format all code
 	@ruff format scripts tests .ci
 	@snakefmt Snakefile workflow
 
-reference: $(BIN)/.ready  ## write the generated reference of configuration and files
+reference: $(BIN)/.ready  ## write the generated reference of configuration and files, and the README's table of kept results
 	@PYTHONPATH=scripts python -m sclatent.reference
 
 rulegraph: $(BIN)/.ready  ## draw the rule graph of the README; needs Graphviz's dot

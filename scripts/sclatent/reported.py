@@ -36,6 +36,9 @@ def _ours(results: Path, ours: dict[str, str]) -> list[str]:
     keys = USUAL[kind] | ours
     row = summary["rows"]["\t".join(keys.get(key, "") for key in summary["keys"])]
     text = {name: row[name]["text"] if row[name] else NOTHING for name in {column, "sd", "floor", "ceiling"}}
-    spread = f" ± {text['sd']}" if column == "mean" and row["n"] > 1 else ""
+    n = str(row["n"])
+    if column != "mean":  # what is the same for every metric of a model
+        return [f"{text[column]}, `{ours['model']}`", NOTHING, NOTHING, n]
+    spread = f" ± {text['sd']}" if row["n"] > 1 else ""
     by = " ".join(f"`{keys[key]}`" for key in ("model", "method") if key in keys)
-    return [f"{text[column]}{spread}, {by}", text["floor"], text["ceiling"], str(row["n"])]
+    return [f"{text[column]}{spread}, {by}", text["floor"], text["ceiling"], n]

@@ -388,7 +388,7 @@ def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     assert set(scores["dataset"]) == {"blobs"}
     held_out, in_sample = (scores[scores["split"] == split] for split in ("held_out", "in_sample"))
     assert set(held_out["cell_type"]) == {"class_0", "class_3"}
-    assert set(in_sample["cell_type"]) == {f"class_{i}" for i in range(5)}
+    assert set(in_sample["cell_type"]) == {*(f"class_{i}" for i in range(5)), "all"}
     assert set(in_sample["method"]) == {"no_change", "real_cells", "flip"}
     assert {"scgen", "latent_mean_shift", "similarity_shift", "flip"} <= set(held_out["method"])
     shifts = held_out[(held_out["method"] == "mean_shift") & (held_out["metric"] == "mse_mean")]
@@ -409,7 +409,7 @@ def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     of_model = read_table(workflow.path("studies/t/blobs/flipping/responses.tsv"), "responses")
     assert of_model["seed"].unique().tolist() == [0]
     of_seed = in_sample.query("seed == 0 and metric == 'pearson_squared_mean' and subset == 'all'")
-    assert len(of_seed) == 5
+    assert len(of_seed) == 6
     for cell_type, r2 in of_seed[["cell_type", "value"]].itertuples(index=False):
         treated = real.loc[(real["cell_type"] == cell_type) & (real["method"] == "treated"), "mean"]
         predicted = of_model.loc[of_model["cell_type"] == cell_type, "mean"]

@@ -343,6 +343,25 @@ def test_the_adversarial_change_moves_the_classes_more_than_a_random_one_of_its_
     assert adversarial > 2 * sum(random) / len(random) > 0
 
 
+def test_in_training_the_adversarial_term_is_that_of_the_batch_and_leaves_no_trace(cells):
+    model = build(adversarial_weight=1, adversarial_radius=0.5, batch_norm=True, dropout=0.5).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    costs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        costs.append(model.adversarial(cells))
+    assert torch.equal(*costs)  # no unit is dropped
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(module.training for module in model.modules())
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.running_mean.fill_(100)
+    torch.manual_seed(3)
+    assert torch.equal(model.adversarial(cells), costs[0])
+    torch.manual_seed(3)
+    assert not torch.equal(model.eval().adversarial(cells), costs[0])
+
+
 def test_no_adversarial_change_costs_nothing_and_a_larger_one_more(cells):
     costs = [build(adversarial_weight=1, adversarial_radius=radius).adversarial(cells).item() for radius in (0, 0.5, 2)]
     assert costs[0] == 0

@@ -2,6 +2,8 @@
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -236,16 +238,14 @@ class Model(LatentModel):
 
         r is found by one power iteration, which probes at a tenth of the radius. Source: Miyato et al. 2018.
         """
-        was_training = self.training
-        self.eval()  # so that neither statistics of batches nor dropout take part in the change
         radius, seen = self.hp.adversarial_radius, batch.seen
-        log_q = self.log_responsibilities(seen, batch.condition).detach()
-        with torch.enable_grad():  # also where the loss is only evaluated
-            probe = (0.1 * radius * normalize(torch.randn_like(seen))).requires_grad_()
-            divergence = kl_categorical(log_q, self.log_responsibilities(seen + probe, batch.condition)).sum()
-            (gradient,) = torch.autograd.grad(divergence, probe)
-        changed = self.log_responsibilities(seen + radius * normalize(gradient), batch.condition)
-        self.train(was_training)
+        with only_the_input_changes(self):
+            log_q = self.log_responsibilities(seen, batch.condition).detach()
+            with torch.enable_grad():  # also where the loss is only evaluated
+                probe = (0.1 * radius * normalize(torch.randn_like(seen))).requires_grad_()
+                divergence = kl_categorical(log_q, self.log_responsibilities(seen + probe, batch.condition)).sum()
+                (gradient,) = torch.autograd.grad(divergence, probe)
+            changed = self.log_responsibilities(seen + radius * normalize(gradient), batch.condition)
         return kl_categorical(log_q, changed).mean()
 
     @torch.no_grad()
@@ -319,6 +319,29 @@ class Model(LatentModel):
         component = torch.arange(self.n_components, device=z.device).repeat_interleave(n_conditions).repeat(n)
         condition = torch.eye(n_conditions).to(z).repeat(n * self.n_components, 1) if self.n_conditions else None
         return self.generated(z, sample, condition, component)
+
+
+@contextmanager
+def only_the_input_changes(model: nn.Module) -> Iterator[None]:
+    """Let a model in training answer the same cells alike: dropout rests, and batch normalisation keeps its running moments.
+
+    It goes on to normalise by the moments of the batch, as in the loss beside which the answers stand: with running moments,
+    which are others, answers could be smooth there and rough in the loss.
+    """
+    dropouts = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d)]
+
+    def let_rest(rests: bool) -> None:
+        for dropout in dropouts:
+            dropout.train(model.training and not rests)
+        for norm in norms:
+            norm.track_running_stats = not (model.training and rests)
+
+    let_rest(True)
+    try:
+        yield
+    finally:
+        let_rest(False)
 
 
 def inverse_soft_clip(out: Tensor, low: float, high: float) -> Tensor:

@@ -1,9 +1,9 @@
-"""Draw t-SNE maps of one model on one data set: of the mean latent of every seed, and in 3-D of the best."""
+"""Draw t-SNE maps of one model on one data set: of the mean latent of every seed, in 3-D of the best, and of one draw."""
 
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import best_seed, collect_seeds, failures_of, means_of
+from sclatent.seeds import best_seed, collect_seeds, failures_of, latents_of
 from sclatent.tsne import tsne
 
 
@@ -11,12 +11,13 @@ def main(snakemake):
     latents, params = snakemake.input.latents, snakemake.params
     adata = read_matrix(latents)
     best, maps = best_seed(adata), {}
-    for seed, latent in means_of(adata).items():
-        for n_components in [2, 3] if seed == best else [2]:
+    for (kind, seed), latent in latents_of(adata).items():
+        wanted = {"mean": {2: "tsne_2d"}, "sample": {2: "tsne_2d_sample"} if params.sample else {}}[kind]
+        if (kind, seed) == ("mean", best):
+            wanted[3] = "tsne_3d"
+        for n_components, name in wanted.items():
             make_deterministic(seed, params.threads)
-            maps[f"tsne_{n_components}d", seed] = tsne(
-                latent, n_components, params.perplexity, params.max_iter, seed, params.threads
-            )
+            maps[name, seed] = tsne(latent, n_components, params.perplexity, params.max_iter, seed, params.threads)
     embedding = collect_seeds(adata.obs, maps, failures_of(adata))
     write_matrix(embedding, snakemake.output[0], "embedding", provenance(snakemake, [latents]))
 

@@ -115,7 +115,12 @@ def clustered(blobs):
         "labels": labels,
         "latents": {("mean", 0): points, ("sample", 0): points + 0.1, ("mean", 1): points[:, ::-1] * 2},
         "responsibilities": {0: np.eye(5, dtype=np.float32)[np.arange(180) % 5], 1: np.full((180, 2), 0.5, np.float32)},
-        "maps": {("tsne_2d", 0): points[:, :2], ("tsne_3d", 0): points[:, :3], ("tsne_2d", 1): points[:, 1:3]},
+        "maps": {
+            ("tsne_2d", 0): points[:, :2],
+            ("tsne_2d_sample", 0): points[:, :2],
+            ("tsne_3d", 0): points[:, :3],
+            ("tsne_2d", 1): points[:, 1:3],
+        },
         "n_init": 2,
         "n_neighbors": 15,
         "resolution": 1.0,
@@ -128,7 +133,7 @@ def test_every_latent_has_the_methods_that_apply(clustered):
     latent = {"kmeans_latent", "louvain_latent", "leiden_latent"}
     mean = latent | {"louvain_oracle", "leiden_oracle", "components", "kmeans_tsne"}
     found = {key: set(rows["method"]) for key, rows in table.groupby(["seed", "latent"])}
-    assert found == {(0, "mean"): mean, (0, "sample"): latent, (1, "mean"): mean}
+    assert found == {(0, "mean"): mean, (0, "sample"): latent | {"kmeans_tsne"}, (1, "mean"): mean}
     for _, rows in table.groupby(["seed", "latent", "method"]):
         assert list(rows["cell"]) == list(clustered["cells"])
     by_method = table[table["seed"] == 0].groupby(["latent", "method"])["cluster"]

@@ -144,6 +144,7 @@ def test_training_shows_the_loss_of_every_seed_its_parts_and_the_seconds():
 def test_latent_space_shows_every_cell_centroid_and_condition(obs, maps):
     umaps = ad.AnnData(obs=obs, obsm={"umap_good_seed_3": points(2)})
     found = clusters_of([0, 1, 2, 3, 4] * 6, "kmeans_tsne")
+    found = pd.concat([clusters_of([0] * 30, "kmeans_tsne").assign(latent="sample"), found])
     figure = latent_space(TITLES, maps, umaps, {"good": found, "bad": found.iloc[:0]})
     assert [drawn_cells(axis) for axis in figure.axes] == [N, N + 5, N, N, N, 0, 0, 0, 0, 0]
     assert figure.axes[0].get_ylabel() == "Good, seed 3"

@@ -11,6 +11,7 @@ from sclatent.determinism import make_deterministic
 from sclatent.tables import concat_tables
 
 COMMUNITIES = {"louvain": louvain, "leiden": leiden}
+MAPPED = {"tsne_2d": "mean", "tsne_2d_sample": "sample"}  # the latent that a map is of; others are for the eye alone
 RESOLUTIONS = [tenths / 10 for tenths in range(1, 21)]  # of the oracle
 
 
@@ -49,9 +50,8 @@ def cluster_seeds(
 
     latents: mean and sample latents (n, L) by kind and seed; each is clustered by k-means, Louvain and Leiden (kmeans_latent,
     louvain_latent, leiden_latent), the mean also by the `oracle` of both (louvain_oracle, leiden_oracle). responsibilities:
-    posterior (n, K) of a mixture's components by seed; the most probable is the cluster (components). maps: t-SNE maps of the
-    mean latents by kind and seed; k-means on those in two dimensions (kmeans_tsne) is the protocol of the PBMC3k report, kept
-    for comparison.
+    posterior (n, K) of a mixture's components by seed; the most probable is the cluster (components). maps: t-SNE maps by kind
+    and seed; k-means on those in two dimensions (kmeans_tsne) is the protocol of the PBMC3k report, kept for comparison.
 
     labels: label (n,) of each cell. k-means finds as many clusters as there are labels; else only the oracles use them.
     Every method begins with the seed anew, so none depends on which others run.
@@ -70,9 +70,9 @@ def cluster_seeds(
     for seed, shares in responsibilities.items():
         found[seed, "mean", "components"] = shares.argmax(axis=1)
     for (kind, seed), points in maps.items():
-        if kind == "tsne_2d":
+        if kind in MAPPED:
             make_deterministic(seed, threads)
-            found[seed, "mean", "kmeans_tsne"] = kmeans(points, n_clusters, n_init, seed)
+            found[seed, MAPPED[kind], "kmeans_tsne"] = kmeans(points, n_clusters, n_init, seed)
     tables = [
         pd.DataFrame({"cell": cells, "seed": seed, "latent": latent, "method": method, "cluster": clusters})
         for (seed, latent, method), clusters in found.items()

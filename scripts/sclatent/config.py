@@ -113,6 +113,9 @@ class Embedding(Section):
     perplexity: float = Field(40.0, gt=0, description="perplexity of t-SNE")
     max_iter: int = Field(1000, ge=250, description="iterations of t-SNE")
     n_neighbors: int = Field(15, ge=2, description="neighbours of UMAP")
+    sample: bool = Field(
+        False, description="2-D t-SNE of one draw of the latent, too, which the PBMC3k report mapped; k-means on it is scored"
+    )
 
 
 class Clustering(Section):

@@ -78,6 +78,7 @@ MATRICES: dict[str, list[Slot]] = {
     ],
     "embedding": [
         Slot("obsm/tsne_2d_seed_*", "dense float32", "two-dimensional t-SNE of the posterior mean"),
+        Slot("obsm/tsne_2d_sample_seed_*", "dense float32", "that of one draw from the posterior; where the study asks for it"),
         Slot(
             "obsm/tsne_3d_seed_*",
             "dense float32",

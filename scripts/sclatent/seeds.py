@@ -52,11 +52,6 @@ def arrays_of(adata: ad.AnnData) -> dict[tuple[str, int], np.ndarray]:
     return {(name, seed): adata.obsm[f"{name}_seed_{seed}"] for seed, name in keys}
 
 
-def means_of(adata: ad.AnnData) -> dict[int, np.ndarray]:
-    """Return the mean latents (n, L) of a file of the kind "latents" by seed, the lowest first; failed seeds have none."""
-    return {seed: latent for (name, seed), latent in latents_of(adata).items() if name == "mean"}
-
-
 def latents_of(adata: ad.AnnData) -> dict[tuple[str, int], np.ndarray]:
     """Return the mean and sample latents (n, L) of a file of the kind "latents" by name and seed."""
     return {key: latent for key, latent in arrays_of(adata).items() if key[0] in ("mean", "sample")}

@@ -1,7 +1,7 @@
 # Needs:    latents.h5ad of a model on a data set, and tsne.h5ad if it is no floor
 # Makes:    results/studies/{study}/{dataset}/{model}/clusters.tsv, of the kind "clusters".
 # Promises: k-means with as many clusters as there are cell types, Louvain and Leiden on every latent; the components of mixtures;
-#           k-means on the 2-D t-SNE map as the protocol of the PBMC3k report. Of the labels, only their number is used, but by the
+#           k-means on 2-D t-SNE maps as the protocol of the PBMC3k report. Of the labels, only their number is used, but by the
 #           methods named oracle, which choose the resolution by them.
 
 

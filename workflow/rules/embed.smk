@@ -1,8 +1,10 @@
 # Needs:    results/studies/{study}/{dataset}/{model}/: latents.h5ad, drawn.h5ad; results/data/{dataset}/preprocessed.h5ad
 # Makes:    results/studies/{study}/{dataset}/{model}/tsne.h5ad, of the kind "embedding", and in
 #           results/studies/{study}/{dataset}/: umap.h5ad, of the kind "umap"; drawn_map.h5ad, of the kind "drawn_map".
-# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the one with the lowest loss. UMAP of the
-#           cells that a model draws among real ones. No score rests on a map but the protocol of the PBMC3k report. UMAP runs once a data set because it is compiled anew in every process.
+# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the one with the lowest loss; 2-D t-SNE of one
+#           draw of each latent where the study asks for it. UMAP of the cells that a model draws among real ones. No score
+#           rests on a map but the protocol of the PBMC3k report. UMAP runs once a data set because it is compiled anew in
+#           every process.
 
 
 rule embed_tsne:
@@ -25,6 +27,7 @@ rule embed_tsne:
     params:
         perplexity=lambda wildcards: CONFIG.studies[wildcards.study].embedding.perplexity,
         max_iter=lambda wildcards: CONFIG.studies[wildcards.study].embedding.max_iter,
+        sample=lambda wildcards: CONFIG.studies[wildcards.study].embedding.sample,
         threads=CONFIG.threads,
     message:
         "Drawing t-SNE maps of {wildcards.model} on {wildcards.dataset}"

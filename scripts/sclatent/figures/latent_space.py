@@ -71,7 +71,8 @@ def shown_seed(maps: ad.AnnData) -> int | None:
 
 
 def _protocol_clusters(clusters: pd.DataFrame, seed: int) -> np.ndarray:
-    chosen = clusters[(clusters["seed"] == seed) & (clusters["method"] == "kmeans_tsne")]
+    of_seed = clusters[(clusters["seed"] == seed) & (clusters["latent"] == "mean")]
+    chosen = of_seed[of_seed["method"] == "kmeans_tsne"]
     return chosen["cluster"].to_numpy()
 
 

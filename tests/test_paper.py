@@ -29,8 +29,12 @@ from sclatent.tables import as_kind, write_table
 TEMPLATE = PROJECT / "workflow" / "paper"
 CAPTIONS = PROJECT / "workflow" / "report" / "figures.rst"
 CONFIG = yaml.safe_load((PROJECT / "config" / "paper.yaml").read_text())
-MODELS = ["pca", "ae", "beta_vae", "beta_vsc", "ae_code", "beta_vae_code", "beta_vsc_code", "vae", "denoising_vsc"]
-FLOORS = {"floor.pca_50": "PCA of 50", "floor.pca_6_scaled_10": "PCA of 6 of z-scores"}
+MODELS = ["pca", "ae", "beta_vae", "beta_vsc", "ae_code", "beta_vae_code", "beta_vsc_code", "vae", "vae_6", "denoising_vsc"]
+FLOORS = {
+    "floor.pca_50": "PCA of 50",
+    "floor.pca_6_scaled_10": "PCA of 6 of z-scores",
+    "floor.pca_10_scaled_10": "PCA of 10 of z-scores",
+}
 PREDICTORS = [("", "no_change"), ("", "real_cells"), ("beta_vae", "scgen"), ("cgmvae_blobs", "flip_w")]
 DRUGS = {
     "title": "Drugs",
@@ -60,9 +64,10 @@ def means(rows: list[dict], kind: str) -> pd.DataFrame:
 
 def clusters(dataset: str, models: list[str]) -> pd.DataFrame:
     metrics = ["nmi_geometric", "ari", "homogeneity", "completeness", "n_missed"]
-    shared = {"dataset": dataset, "split": "all", "latent": "mean", "subset": "all", "train_seconds": 12.34}
-    over = itertools.product(models, ["kmeans_latent", "kmeans_tsne"], metrics)
-    return means([{**shared, "model": model, "method": method, "metric": metric} for model, method, metric in over], "summary")
+    shared = {"dataset": dataset, "split": "all", "subset": "all", "train_seconds": 12.34}
+    over = itertools.product(models, ["mean", "sample"], ["kmeans_latent", "kmeans_tsne"], metrics)
+    rows = [dict(zip(["model", "latent", "method", "metric"], names, strict=True)) for names in over]
+    return means([{**shared, **row} for row in rows], "summary")
 
 
 def predictions() -> pd.DataFrame:

@@ -1,21 +1,26 @@
 """Typeset the paper from finished results."""
 
+import os
 from pathlib import Path
 
 import yaml
 
 from _job import provenance, run
 from sclatent.atomic import replacing
+from sclatent.errors import UserError
 from sclatent.paper import USUAL, read_records, read_references, read_study, render_caption, software, typeset
 from sclatent.provenance import as_text
 
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    data = [files.configuration, *files.tables, *files.quality_control, *files.trainings, *files.figures]
+    if not files.tables:
+        raise UserError("no study of this run has its tables in results/reference; `snakemake paper_<study>` runs and keeps one")
+    paths = [os.path.relpath(path) for path in files.tables]
+    data = [files.configuration, *paths, *files.quality_control, *files.trainings, *files.figures]
     origin = provenance(snakemake, [*data, files.captions, *files.template, files.references])
     tables = {}
-    for path in files.tables:
+    for path in paths:
         tables.setdefault(Path(path).parent.name, []).append(path)
     values = {
         "configuration": yaml.safe_load(Path(files.configuration).read_text()),
@@ -34,8 +39,9 @@ def main(snakemake):
         "conditions": params.conditions,
         "usual": USUAL,
         "references": read_references(files.references, list(params.studies)),
-        "software": software([*files.tables, *files.quality_control], files.trainings),
-        "command": f"snakemake --force paper --configfile {files.configuration}",
+        "software": software([*paths, *files.quality_control], files.trainings),
+        "command": f"snakemake --force {snakemake.rule} --configfile {files.configuration}",
+        "tables_in": str(Path(paths[0]).parent.parent),
         "provenance": as_text(origin),
         "fingerprint": origin["fingerprint"],
     }

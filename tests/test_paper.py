@@ -90,7 +90,7 @@ class Build:
     def __init__(self, folder: Path, config: Config):
         self.folder, self.template = folder, TEMPLATE
         self.configuration = config.model_dump(mode="json")
-        self.tables_in = "results/studies"
+        self.tables_in, self.kept = "results/studies", False
         absent = pd.DataFrame(
             [
                 ("perturbation", "blobs", None, "class_0, trtmnt: top_100", "there are 16 genes"),
@@ -170,15 +170,19 @@ class Build:
             "quality_control": [self.quality_control(dataset) for dataset in datasets],
             "trainings": ["results/runs/blobs/ae/0/run.json"],
             "figures": [figure["path"] for figure in self.figures],
+            **({"quality_control": [], "trainings": [], "figures": []} if self.kept else {}),
             "captions": str(CAPTIONS),
             "template": sorted(map(str, self.template.glob("*.typ"))),
             "references": str(TEMPLATE / "references.yaml"),
             "code": [__file__],
         }
         params = {"studies": self.titles, "datasets": datasets, "figures": self.figures, "conditions": self.conditions}
+        if self.kept:
+            params |= {"datasets": [], "figures": []}
         output = ["results/paper.pdf"]
+        rule = "paper_kept" if self.kept else "paper"
         with contextlib.chdir(self.folder):
-            script.main(Named(rule="paper", input=Named(files), params=Named(params), output=output, wildcards=Named()))
+            script.main(Named(rule=rule, input=Named(files), params=Named(params), output=output, wildcards=Named()))
         return (self.folder / output[0]).read_bytes()
 
     def elements(self, selector: str) -> list[dict]:
@@ -259,6 +263,16 @@ def test_numbers_of_the_paper_are_those_of_the_tables(figures):
     assert "top 100" not in predicted, "no predictor has it"
     (drawn,) = [text for text in texts if "Drawn cells" in text]
     assert f"{number('blobs', 'cgmvae_blobs', 'all', 'mean of groups', 'types_drawn'):.3f}" in drawn
+
+
+def test_of_kept_tables_alone_there_are_no_figures_sizes_or_devices(build):
+    build.tables_in, build.kept = "results/reference", True
+    words = build.words()
+    assert "a row of a table in results/reference" in words
+    assert "paper_kept" in " ".join(build.texts("raw"))
+    assert "2638 cells" not in words
+    assert "Device:" not in words
+    assert not [text for text in build.texts() if "Quality control, Blobs" in text]
 
 
 def test_a_number_follows_its_table(build):

@@ -1,5 +1,7 @@
 """The README's table of committed results, and whether a run of today still finds them."""
 
+import shutil
+
 import pandas as pd
 import pytest
 import yaml
@@ -62,6 +64,21 @@ def test_a_row_that_the_kept_tables_lack_is_an_error(tmp_path, references, summa
     write(tmp_path, {**summary, "model": "pca"})
     with pytest.raises(KeyError, match="ae"):
         results_table(references, tmp_path)
+
+
+def test_the_paper_of_kept_tables_runs_no_study(workflow):
+    """It is made of them alone, says so, and gives the command that made it."""
+    kept = workflow.path("reference")
+    shutil.copytree(REFERENCE / "blobs", kept / "blobs")
+    paper = ("--cores", "1", "--configfile", "config/paper.yaml", "--", "paper_kept")
+    run = workflow.snakemake(*paper)
+    assert run.returncode == 0, run.stdout
+    assert workflow.path("paper_kept.pdf").read_bytes().startswith(b"%PDF")
+    assert not workflow.path("studies").exists()
+    shutil.rmtree(kept)
+    run = workflow.snakemake("--forceall", *paper)
+    assert run.returncode == 1
+    assert "no study of this run has its tables in results/reference; `snakemake paper_<study>` runs and keeps one" in run.stdout
 
 
 @pytest.mark.parametrize(("study", "models", "seeds"), [("blobs", ["cgmvae_blobs", "cgmvae_blobs_learned_prior"], [0])])

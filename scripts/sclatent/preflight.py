@@ -33,13 +33,19 @@ def runs_jobs(arguments: list[str]) -> bool:
     return not any(argument.startswith(INSPECTING) for argument in arguments)
 
 
-def prepare(config: Config, base: Path, program: str, plans_only: bool) -> list[str]:
+def reads_data(arguments: list[str]) -> bool:
+    """Return whether a call of Snakemake with these arguments needs data sets, as all do but that of the paper of kept tables."""
+    return "paper_kept" not in arguments
+
+
+def prepare(config: Config, base: Path, program: str, plans_only: bool, reads_data: bool) -> list[str]:
     """Make all checks and see to it that Snakemake makes anew what it must; return why that is, a line each.
 
     base: folder of the project. program: path of what runs, Snakemake or a script alone, which is taken at its word.
-    plans_only: change nothing. Raises UserError where the run would go wrong.
+    plans_only: change nothing. reads_data: look for the data sets of the run. Raises UserError where the run would go wrong.
     """
-    check_own_files(config)
+    if reads_data:
+        check_own_files(config)
     check_not_ahead(code_files(base))
     if not plans_only:
         check_writable(RESULTS)

@@ -10,6 +10,28 @@ def reference_tables(study):
     return [f"results/reference/{study}/{table}.tsv" for table in TABLES_OF_PAPER]
 
 
+def kept(table):
+    """The full path of a kept table, by which it is a file of the project that no rule makes: its study is not run for it."""
+    return str(BASE / table)
+
+
+def kept_studies():
+    """The studies of this run of which all tables are kept."""
+    return [study for study in CONFIG.run if all(Path(kept(table)).exists() for table in reference_tables(study))]
+
+
+def studies_of_paper(studies):
+    """What to call studies, their data sets and their models, by name."""
+    return {
+        study: {
+            "title": CONFIG.studies[study].title,
+            "datasets": titles_of_datasets(study),
+            "models": titles_of_models(study),
+        }
+        for study in studies
+    }
+
+
 def quality_control_of_paper():
     """What quality control left, by data set of this run: the file of the data set, or of itself with treated cells held out."""
     paths = {}

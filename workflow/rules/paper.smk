@@ -1,6 +1,7 @@
 # Needs:    the tables and figures of every study of the run, the template in workflow/paper, the captions of the report
 # Makes:    results/paper.pdf: methods from the effective configuration, results beside those of the reference works; on demand,
-#           results/reference/{study}/, copies of the tables that the paper rests on, to be kept: `snakemake paper_<study>`.
+#           results/reference/{study}/, copies of the tables that the paper rests on, to be kept: `snakemake paper_<study>`; and
+#           results/paper_kept.pdf, the paper of kept tables, without figures: `snakemake paper_kept`.
 # Promises: every number of a result is read from a table by name, and one that is missing fails the job; no network, no font of
 #           the machine; the same inputs give the same bytes.
 
@@ -34,14 +35,7 @@ rule paper:
         mem_mb=2000,
         runtime=10,
     params:
-        studies={
-            study: {
-                "title": CONFIG.studies[study].title,
-                "datasets": titles_of_datasets(study),
-                "models": titles_of_models(study),
-            }
-            for study in CONFIG.run
-        },
+        studies=studies_of_paper(CONFIG.run),
         datasets=list(quality_control_of_paper()),
         figures=figures_of_paper(),
         conditions={name: model["condition"] for name, model in models_of_run().items()},
@@ -49,6 +43,32 @@ rule paper:
         "Typesetting the paper"
     script:
         "../../scripts/paper.py"
+
+
+use rule paper as paper_kept with:
+    input:
+        configuration="results/configuration.yaml",
+        tables=[kept(table) for study in kept_studies() for table in reference_tables(study)],
+        quality_control=[],
+        trainings=[],
+        figures=[],
+        captions=os.path.relpath(BASE / "workflow/report/figures.rst"),
+        template=sorted(os.path.relpath(path) for path in (BASE / "workflow/paper").glob("*.typ")),
+        references=os.path.relpath(BASE / "workflow/paper/references.yaml"),
+        code=code("paper"),
+    output:
+        "results/paper_kept.pdf",
+    log:
+        "results/logs/paper_kept.log",
+    benchmark:
+        "results/benchmarks/paper_kept.tsv"
+    params:
+        studies=studies_of_paper(kept_studies()),
+        datasets=[],
+        figures=[],
+        conditions={name: model["condition"] for name, model in models_of_run().items()},
+    message:
+        "Typesetting the paper of kept tables"
 
 
 rule keep:

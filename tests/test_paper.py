@@ -498,7 +498,7 @@ def test_references_name_rows_of_the_paper_s_studies(raw_config):
 def test_references_to_studies_that_a_run_does_not_make_are_left_out():
     assert read_references(TEMPLATE / "references.yaml", ["quickstart"]) == []
     assert [entry["id"] for entry in read_references(TEMPLATE / "references.yaml", ["pbmc3k"])] == [
-        *("R1", "R2", "R3", "R4", "R5", "Recipe")
+        *("R1", "R1, text", "R2", "R2, text", "R3", "R3, text", "R4", "R5", "Recipe")
     ]
 
 

@@ -44,12 +44,12 @@ def score_latents(latents: ad.AnnData, obs: pd.DataFrame) -> tuple[pd.DataFrame,
 def with_floor(scores: pd.DataFrame, floors: dict[str, str]) -> pd.DataFrame:
     """Return scores of models and their floors with the column floor: the score of the floor's mean latent with the same seed.
 
-    floors: the model that is the floor of each model; a floor itself has none, nor have clusters of a map, which floors may lack.
+    floors: the model that is the floor of each model; a floor itself has none. Clusters of a map have one where the floor is
+    mapped, too, being a model of the study.
     """
     other = {model: floor for model, floor in floors.items() if floor != model}
     scores = scores.assign(floor_model=scores["model"].map(lambda model: other.get(model, "")).astype(object))
-    clusters_of_latent = (scores["latent"] == "mean") & (scores["method"] != "kmeans_tsne")
-    of_floor = scores.loc[clusters_of_latent, ["model", *COMPARED, "value"]]
+    of_floor = scores.loc[scores["latent"] == "mean", ["model", *COMPARED, "value"]]
     of_floor = of_floor.rename(columns={"model": "floor_model", "value": "floor"})
     scores = scores.drop(columns="floor", errors="ignore").merge(of_floor, on=["floor_model", *COMPARED], how="left")
     return scores.reindex(columns=list(TABLES["scores"]))

@@ -17,6 +17,7 @@ def main(snakemake):
         latents=latents_of(adata),
         responsibilities=shares,
         maps=arrays_of(read_matrix(files.tsne)) if files.tsne else {},
+        n_components=params.n_components,
         n_init=params.n_init,
         n_neighbors=params.n_neighbors,
         resolution=params.resolution,

@@ -121,6 +121,7 @@ def clustered(blobs):
             ("tsne_3d", 0): points[:, :3],
             ("tsne_2d", 1): points[:, 1:3],
         },
+        "n_components": [],
         "n_init": 2,
         "n_neighbors": 15,
         "resolution": 1.0,
@@ -142,6 +143,13 @@ def test_every_latent_has_the_methods_that_apply(clustered):
     bare = cluster_seeds(**clustered | {"responsibilities": {}, "maps": {}})
     assert set(bare["method"]) == latent | {"louvain_oracle", "leiden_oracle"}
     assert cluster_seeds(**clustered | {"latents": {}, "responsibilities": {}, "maps": {}}).empty
+
+
+def test_floors_of_mixtures_are_divided_into_as_many_clusters(clustered):
+    table = cluster_seeds(**clustered | {"n_components": [2, 7]})
+    divided = table[table["method"].isin(["kmeans_2", "kmeans_7"])]
+    found = divided.groupby(["seed", "latent", "method"])["cluster"].nunique()
+    assert found.to_dict() == {(seed, "mean", f"kmeans_{n}"): n for seed in (0, 1) for n in (2, 7)}
 
 
 def test_no_method_depends_on_which_others_run(clustered):

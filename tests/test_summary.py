@@ -453,14 +453,16 @@ def test_the_floor_of_a_score_is_that_of_the_floor_s_mean_latent_with_the_same_s
             measured("scores", {"m": [0.5], "pca": [0.14]}, metric="recall", subset="B"),
             measured("scores", {"m": [0.5], "pca": [0.16]}, metric="recall", subset="A"),
             measured("scores", {"m": [0.5]}, method="components"),
-            measured("scores", {"m": [0.5], "pca": [0.15]}, method="kmeans_tsne"),
+            measured("scores", {"pca": [0.17]}, method="kmeans_21"),
+            measured("scores", {"pca": [0.18]}, method="kmeans_9"),
+            measured("scores", {"m": [0.5], "pca": [0.15], "other": [0.5]}, method="kmeans_tsne"),
         ]
     ).reset_index(drop=True)
-    table = with_floor(scores, floors)
+    table = with_floor(scores, floors, {"m": 21})
     pd.testing.assert_frame_equal(table.drop(columns="floor"), scores.drop(columns="floor"))
     by_model = table.groupby("model")["floor"].agg(list)
-    assert by_model["m"] == pytest.approx([0.1, 0.2, 0.1, 0.2, 0.11, 0.12, 0.13, 0.14, 0.16, np.nan, np.nan], nan_ok=True)
-    assert by_model["other"] == pytest.approx([0.3, np.nan], nan_ok=True)
+    assert by_model["m"] == pytest.approx([0.1, 0.2, 0.1, 0.2, 0.11, 0.12, 0.13, 0.14, 0.16, 0.17, 0.15])
+    assert by_model["other"] == pytest.approx([0.3, np.nan, np.nan], nan_ok=True)
     assert table.loc[table["model"].isin(["pca", "floor.pca_9"]), "floor"].isna().all()
 
 

@@ -7,6 +7,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import normalized_mutual_info_score
 
 from sclatent.communities import community_graph, leiden, louvain
+from sclatent.contracts import divided_into
 from sclatent.determinism import make_deterministic
 from sclatent.tables import concat_tables
 
@@ -41,6 +42,7 @@ def cluster_seeds(
     latents: dict[tuple[str, int], np.ndarray],
     responsibilities: dict[int, np.ndarray],
     maps: dict[tuple[str, int], np.ndarray],
+    n_components: list[int],
     n_init: int,
     n_neighbors: int,
     resolution: float,
@@ -52,6 +54,7 @@ def cluster_seeds(
     louvain_latent, leiden_latent), the mean also by the `oracle` of both (louvain_oracle, leiden_oracle). responsibilities:
     posterior (n, K) of a mixture's components by seed; the most probable is the cluster (components). maps: t-SNE maps by kind
     and seed; k-means on those in two dimensions (kmeans_tsne) is the protocol of the PBMC3k report, kept for comparison.
+    n_components: of mixtures whose floor this is; into so many clusters k-means divides the mean, too (kmeans_<number>).
 
     labels: label (n,) of each cell. k-means finds as many clusters as there are labels; else only the oracles use them.
     Every method begins with the seed anew, so none depends on which others run.
@@ -62,6 +65,8 @@ def cluster_seeds(
     for (latent, seed), points in latents.items():
         make_deterministic(seed, threads)
         found[seed, latent, "kmeans_latent"] = kmeans(points, n_clusters, n_init, seed)
+        for n in n_components if latent == "mean" else []:
+            found[seed, latent, divided_into(n)] = kmeans(points, n, n_init, seed)
         graph = community_graph(points, n_neighbors)
         for algorithm in COMMUNITIES:
             found[seed, latent, f"{algorithm}_latent"] = communities(algorithm, graph, resolution, seed, threads)

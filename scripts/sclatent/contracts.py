@@ -156,7 +156,8 @@ CLUSTERING = {
     "method": Column(
         "text",
         "kmeans_latent, louvain_latent, leiden_latent; louvain_oracle, leiden_oracle: at the resolution, 0.1 to 2, that agrees "
-        "best with labels; components: the mixture's own; kmeans_tsne: the protocol of the PBMC3k report; latent: no clusters",
+        "best with labels; components: the mixture's own, and kmeans_<number>: as many clusters of its floor; kmeans_tsne: the "
+        "protocol of the PBMC3k report; latent: no clusters",
     ),
 }
 METRIC = Column("text", "name of the metric")
@@ -176,7 +177,8 @@ GENERATED = {
 }
 GENES = Column("text", "genes that are compared: all, or those that rise most in real cells: top_100, top_20, top_10")
 FLOOR = {
-    "clustering": "the same for PCA of the same width and input; missing for floors, t-SNE and components",
+    "clustering": "the same for PCA of the same width and input, of components k-means of it into as many clusters; missing for "
+    "floors, and for t-SNE where PCA has no map",
     "perturbation": "the same for the control cells, unchanged",
     "generation": "the same for cells of which each gene is drawn by itself, from real cells of any type and condition; "
     "missing where it holds every gene's mean and the metric sees little else",
@@ -186,6 +188,11 @@ CEILING = {
     "perturbation": "the same for other real treated cells of the type: those trained on, or a random half",
     "generation": "the same for a random half of the real cells",
 }
+
+
+def divided_into(n_components: int) -> str:
+    """Return the name in a table of k-means into as many clusters as a mixture has components: the floor of those."""
+    return f"kmeans_{n_components}"
 
 
 def _bounds(evaluation: str) -> dict[str, Column]:

@@ -3,7 +3,7 @@
 import anndata as ad
 import pandas as pd
 
-from sclatent.contracts import TABLES
+from sclatent.contracts import TABLES, divided_into
 from sclatent.metrics import silhouette
 from sclatent.mixing import mixing
 from sclatent.seeds import arrays_of
@@ -41,15 +41,21 @@ def score_latents(latents: ad.AnnData, obs: pd.DataFrame) -> tuple[pd.DataFrame,
     return pd.DataFrame(rows, columns=["seed", "split", "latent", "method", "metric", "subset", "value"]), missing
 
 
-def with_floor(scores: pd.DataFrame, floors: dict[str, str]) -> pd.DataFrame:
+def with_floor(scores: pd.DataFrame, floors: dict[str, str], n_components: dict[str, int]) -> pd.DataFrame:
     """Return scores of models and their floors with the column floor: the score of the floor's mean latent with the same seed.
 
-    floors: the model that is the floor of each model; a floor itself has none. Clusters of a map have one where the floor is
-    mapped, too, being a model of the study.
+    floors: the model that is the floor of each model; a floor itself has none. n_components: of each mixture; the floor of its
+    components is k-means into as many clusters. Clusters of a map have a floor where that is mapped, too, being a model of the
+    study.
     """
     other = {model: floor for model, floor in floors.items() if floor != model}
-    scores = scores.assign(floor_model=scores["model"].map(lambda model: other.get(model, "")).astype(object))
+    divided = {model: divided_into(n) for model, n in n_components.items()}
+    scores = scores.assign(
+        floor_model=scores["model"].map(lambda model: other.get(model, "")).astype(object),
+        floor_method=scores["method"].mask(scores["method"] == "components", scores["model"].map(divided)),
+    )
     of_floor = scores.loc[scores["latent"] == "mean", ["model", *COMPARED, "value"]]
-    of_floor = of_floor.rename(columns={"model": "floor_model", "value": "floor"})
-    scores = scores.drop(columns="floor", errors="ignore").merge(of_floor, on=["floor_model", *COMPARED], how="left")
+    of_floor = of_floor.rename(columns={"model": "floor_model", "method": "floor_method", "value": "floor"})
+    compared = ["floor_method" if name == "method" else name for name in COMPARED]
+    scores = scores.drop(columns="floor", errors="ignore").merge(of_floor, on=["floor_model", *compared], how="left")
     return scores.reindex(columns=list(TABLES["scores"]))

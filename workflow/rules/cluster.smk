@@ -1,8 +1,8 @@
 # Needs:    latents.h5ad of a model on a data set, and tsne.h5ad if it is no floor
 # Makes:    results/studies/{study}/{dataset}/{model}/clusters.tsv, of the kind "clusters".
-# Promises: k-means with as many clusters as there are cell types, Louvain and Leiden on every latent; the components of mixtures;
-#           k-means on 2-D t-SNE maps as the protocol of the PBMC3k report. Of the labels, only their number is used, but by the
-#           methods named oracle, which choose the resolution by them.
+# Promises: k-means with as many clusters as there are cell types, Louvain and Leiden on every latent; the components of mixtures,
+#           and on their floors k-means with as many clusters; k-means on 2-D t-SNE maps as the protocol of the PBMC3k report.
+#           Of the labels, only their number is used, but by the methods named oracle, which choose the resolution by them.
 
 
 rule cluster:
@@ -23,6 +23,7 @@ rule cluster:
         mem_mb=growing(1000, 10),
         runtime=growing(30, 0.5),
     params:
+        n_components=components_above,
         n_init=lambda wildcards: CONFIG.studies[wildcards.study].clustering.n_init,
         n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].clustering.n_neighbors,
         resolution=lambda wildcards: CONFIG.studies[wildcards.study].clustering.resolution,

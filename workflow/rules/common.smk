@@ -200,6 +200,22 @@ def generative_models(study):
     return [model for model in CONFIG.studies[study].models if hyperparameters_class(MODELS[model].family).generative]
 
 
+def components_of(study):
+    """The number of components of each mixture of a study."""
+    models = {name: MODELS[name] for name in CONFIG.studies[study].models}
+    return {
+        name: model.hyperparameters["n_components"]
+        for name, model in models.items()
+        if hyperparameters_class(model.family).mixture
+    }
+
+
+def components_above(wildcards):
+    """The numbers of components of the mixtures of a study whose floor a model is."""
+    of_mixtures = components_of(wildcards.study)
+    return sorted({n for name, n in of_mixtures.items() if FLOORS[wildcards.study][name] == wildcards.model})
+
+
 def incomparable(wildcards):
     """Why cells that a model draws are in other units than the real cells of a data set; empty where they are not."""
     dataset, hyperparameters = DATASETS[wildcards.dataset], MODELS[wildcards.model].hyperparameters

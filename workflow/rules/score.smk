@@ -26,6 +26,7 @@ rule score:
     params:
         models=lambda wildcards: models_and_floors(wildcards.study),
         floors=lambda wildcards: FLOORS[wildcards.study],
+        n_components=lambda wildcards: components_of(wildcards.study),
     message:
         "Scoring {wildcards.dataset}"
     script:

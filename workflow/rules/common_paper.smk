@@ -11,7 +11,7 @@ def reference_tables(study):
 
 
 def kept(table):
-    """The full path of a kept table, by which it is a file of the project that no rule makes: its study is not run for it."""
+    """The full path of a kept table, by which it is a file of the project and no output of a study, which is not run for it."""
     return str(BASE / table)
 
 

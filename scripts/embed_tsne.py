@@ -3,7 +3,7 @@
 from _job import provenance, run
 from sclatent.determinism import make_deterministic
 from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import best_seed, collect_seeds, failures_of, latents_of
+from sclatent.seeds import MAPPED, best_seed, collect_seeds, failures_of, latents_of
 from sclatent.tsne import tsne
 
 
@@ -12,10 +12,10 @@ def main(snakemake):
     adata = read_matrix(latents)
     best, maps = best_seed(adata), {}
     for (kind, seed), latent in latents_of(adata).items():
-        wanted = {"mean": {2: "tsne_2d"}, "sample": {2: "tsne_2d_sample"} if params.sample else {}}[kind]
+        wanted = [(MAPPED[kind], 2)] if kind == "mean" or params.sample else []
         if (kind, seed) == ("mean", best):
-            wanted[3] = "tsne_3d"
-        for n_components, name in wanted.items():
+            wanted.append(("tsne_3d", 3))
+        for name, n_components in wanted:
             make_deterministic(seed, params.threads)
             maps[name, seed] = tsne(latent, n_components, params.perplexity, params.max_iter, seed, params.threads)
     embedding = collect_seeds(adata.obs, maps, failures_of(adata))

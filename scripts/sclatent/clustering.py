@@ -9,10 +9,10 @@ from sklearn.metrics import normalized_mutual_info_score
 from sclatent.communities import community_graph, leiden, louvain
 from sclatent.contracts import divided_into
 from sclatent.determinism import make_deterministic
+from sclatent.seeds import MAPPED
 from sclatent.tables import concat_tables
 
 COMMUNITIES = {"louvain": louvain, "leiden": leiden}
-MAPPED = {"tsne_2d": "mean", "tsne_2d_sample": "sample"}  # the latent that a map is of; others are for the eye alone
 RESOLUTIONS = [tenths / 10 for tenths in range(1, 21)]  # of the oracle
 
 
@@ -74,10 +74,11 @@ def cluster_seeds(
                 found[seed, latent, f"{algorithm}_oracle"] = oracle(algorithm, graph, codes, seed, threads)
     for seed, shares in responsibilities.items():
         found[seed, "mean", "components"] = shares.argmax(axis=1)
-    for (kind, seed), points in maps.items():
-        if kind in MAPPED:
+    latent_of = {name: latent for latent, name in MAPPED.items()}
+    for (name, seed), points in maps.items():
+        if name in latent_of:  # maps in three dimensions are for the eye alone
             make_deterministic(seed, threads)
-            found[seed, MAPPED[kind], "kmeans_tsne"] = kmeans(points, n_clusters, n_init, seed)
+            found[seed, latent_of[name], "kmeans_tsne"] = kmeans(points, n_clusters, n_init, seed)
     tables = [
         pd.DataFrame({"cell": cells, "seed": seed, "latent": latent, "method": method, "cluster": clusters})
         for (seed, latent, method), clusters in found.items()

@@ -38,14 +38,12 @@ def reads_data(arguments: list[str]) -> bool:
     return "paper_kept" not in arguments
 
 
-def prepare(config: Config, base: Path, program: str, plans_only: bool, reads_data: bool) -> list[str]:
-    """Make all checks and see to it that Snakemake makes anew what it must; return why that is, a line each.
+def prepare(config: Config, base: Path, program: str, plans_only: bool) -> list[str]:
+    """Check code and folders, and see to it that Snakemake makes anew what it must; return why that is, a line each.
 
     base: folder of the project. program: path of what runs, Snakemake or a script alone, which is taken at its word.
-    plans_only: change nothing. reads_data: look for the data sets of the run. Raises UserError where the run would go wrong.
+    plans_only: change nothing. Raises UserError where the run would go wrong.
     """
-    if reads_data:
-        check_own_files(config)
     check_not_ahead(code_files(base))
     if not plans_only:
         check_writable(RESULTS)

@@ -8,6 +8,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+MAPPED = {"mean": "tsne_2d", "sample": "tsne_2d_sample"}  # the two-dimensional t-SNE map of each latent
 _KEY = re.compile(r"(?P<name>\w+)_seed_(?P<seed>\d+)")
 
 

@@ -24,7 +24,7 @@ from sclatent.errors import UserError
 from sclatent.models import family_file, hyperparameters_class
 from sclatent.models.hyperparameters import explains_counts
 from sclatent.postmortem import explain, in_words
-from sclatent.preflight import prepare, reads_data, runs_jobs
+from sclatent.preflight import check_own_files, prepare, reads_data, runs_jobs
 
 logger.addFilter(in_words)
 logging.raiseExceptions = False  # a log that cannot be written is no reason for tracebacks on the terminal
@@ -44,8 +44,9 @@ try:
     config["device"] = CONFIG.device  # nor where models run, which depends on the machine
     config["published"] = {name: file.model_dump() for name, file in PUBLISHED.items()}
     if workflow.is_main_process and runs_jobs(sys.argv):
-        plans_only = workflow.output_settings.dryrun
-        for reason in prepare(CONFIG, BASE, sys.argv[0], plans_only=plans_only, reads_data=reads_data(sys.argv)):
+        if reads_data(sys.argv):
+            check_own_files(CONFIG)
+        for reason in prepare(CONFIG, BASE, sys.argv[0], plans_only=workflow.output_settings.dryrun):
             print(f"sclatent: {reason}", file=sys.stderr)
 except UserError as error:
     sys.exit(f"sclatent: {error}")

@@ -1,8 +1,21 @@
 # Needs:    common.smk, common_figures.smk and common_report.smk
-# Makes:    nothing; TABLES_OF_PAPER, and the helpers by which the rules of the paper know its data sets, tables and figures.
+# Makes:    nothing; TABLES_OF_PAPER, SOURCES_OF_PAPER (what it is typeset from beside results), and the helpers by which the rules
+#           of the paper know its data sets, tables and figures.
 # Promises: the figures of the paper are those of the report, interactive ones apart.
 
 TABLES_OF_PAPER = ["summary", "perturbation_summary", "generation_summary", "runs", "absent"]
+
+SOURCES_OF_PAPER = {
+    "captions": os.path.relpath(BASE / "workflow/report/figures.rst"),
+    "template": sorted(os.path.relpath(path) for path in (BASE / "workflow/paper").glob("*.typ")),
+    "references": os.path.relpath(BASE / "workflow/paper/references.yaml"),
+    "code": code("paper"),
+}
+
+
+def conditions_of_models():
+    """The condition that each model of this run is told, none where it is told none."""
+    return {name: model["condition"] for name, model in models_of_run().items()}
 
 
 def reference_tables(study):

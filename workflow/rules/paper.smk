@@ -8,6 +8,7 @@
 
 rule paper:
     input:
+        **SOURCES_OF_PAPER,
         configuration="results/configuration.yaml",
         tables=expand(
             "results/studies/{study}/{table}.tsv",
@@ -17,10 +18,6 @@ rule paper:
         quality_control=list(quality_control_of_paper().values()),
         trainings=over_run(records_of_trainings),
         figures=[figure["path"] for figure in figures_of_paper()],
-        captions=os.path.relpath(BASE / "workflow/report/figures.rst"),
-        template=sorted(os.path.relpath(path) for path in (BASE / "workflow/paper").glob("*.typ")),
-        references=os.path.relpath(BASE / "workflow/paper/references.yaml"),
-        code=code("paper"),
     output:
         "results/paper.pdf",
     log:
@@ -38,7 +35,7 @@ rule paper:
         studies=studies_of_paper(CONFIG.run),
         datasets=list(quality_control_of_paper()),
         figures=figures_of_paper(),
-        conditions={name: model["condition"] for name, model in models_of_run().items()},
+        conditions=conditions_of_models(),
     message:
         "Typesetting the paper"
     script:
@@ -47,15 +44,12 @@ rule paper:
 
 use rule paper as paper_kept with:
     input:
+        **SOURCES_OF_PAPER,
         configuration="results/configuration.yaml",
         tables=[kept(table) for study in kept_studies() for table in reference_tables(study)],
         quality_control=[],
         trainings=[],
         figures=[],
-        captions=os.path.relpath(BASE / "workflow/report/figures.rst"),
-        template=sorted(os.path.relpath(path) for path in (BASE / "workflow/paper").glob("*.typ")),
-        references=os.path.relpath(BASE / "workflow/paper/references.yaml"),
-        code=code("paper"),
     output:
         "results/paper_kept.pdf",
     log:
@@ -66,7 +60,7 @@ use rule paper as paper_kept with:
         studies=studies_of_paper(kept_studies()),
         datasets=[],
         figures=[],
-        conditions={name: model["condition"] for name, model in models_of_run().items()},
+        conditions=conditions_of_models(),
     message:
         "Typesetting the paper of kept tables"
 

@@ -1,14 +1,17 @@
 """The README's table of committed results, and whether a run of today still finds them."""
 
 import shutil
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import yaml
 from conftest import PROJECT
 
+import keep
+from sclatent.paper import shown_rows
 from sclatent.reported import results_table
-from sclatent.tables import as_kind, read_table, write_table
+from sclatent.tables import as_kind, read_provenance, read_table, write_table
 
 REFERENCE = PROJECT / "results" / "reference"
 ENTRIES = """
@@ -66,6 +69,20 @@ def test_a_row_that_the_kept_tables_lack_is_an_error(tmp_path, references, summa
         results_table(references, tmp_path)
 
 
+def test_what_the_paper_shows_of_a_table_is_kept_with_its_provenance(tmp_path, summary):
+    table = as_kind(pd.DataFrame([summary, {**summary, "metric": "silhouette"}, {**summary, "metric": "recall"}]), "summary")
+    write_table(table, tmp_path / "made.tsv", "summary", {"device": "cpu"})
+    keep.main(
+        SimpleNamespace(
+            input=SimpleNamespace(table=tmp_path / "made.tsv"),
+            output=[tmp_path / "kept.tsv"],
+            wildcards=SimpleNamespace(table="summary"),
+        )
+    )
+    assert read_table(tmp_path / "kept.tsv", "summary")["metric"].tolist() == ["ari", "recall"]
+    assert read_provenance(tmp_path / "kept.tsv") == {"device": "cpu"}
+
+
 def test_the_paper_of_kept_tables_runs_no_study(workflow):
     """It is made of them alone, says so, and gives the command that made it."""
     kept = workflow.path("reference")
@@ -91,7 +108,7 @@ def test_a_seed_of_a_study_lands_where_the_kept_ones_are(workflow, request, stud
     prefix = () if study == "blobs" else ("env", f"SCLATENT_DATA={request.getfixturevalue('data_dir')}")
     run = workflow.snakemake("--cores", "2", f"results/{table}", prefix=prefix)
     assert run.returncode == 0, run.stdout
-    found = read_table(workflow.path(table), "summary")
+    found = shown_rows(read_table(workflow.path(table), "summary"))
     found = found[found["model"].isin(models) & (found["subset"] == "all") & (found["latent"] == "mean")]
     kept = read_table(REFERENCE / study / "summary.tsv", "summary")
     both = found.merge(kept, on=[*KEYS, "split", "latent", "subset"], suffixes=("", "_kept"), how="left")

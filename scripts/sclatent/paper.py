@@ -28,6 +28,12 @@ USUAL = {
     "perturbation_summary": {"cell_type": "mean of types", "subset": "all"},
     "generation_summary": {"condition": "all", "cell_type": "mean of groups"},
 }
+# Of all metrics those that the paper and its references show, and the recall of each type.
+SHOWN = {
+    *("nmi_geometric", "ari", "homogeneity", "completeness", "majority_accuracy", "n_missed", "recall"),
+    *("pearson_squared_mean", "r2_mean", "e_distance", "marker_overlap"),
+    *("two_sample_auc", "mmd", "right_label", "types_drawn"),
+}
 DECIMALS = {"train_seconds": 1, "train_memory": 0}  # of real numbers as they are printed; of others three
 VALUES = "values.json"  # how the template calls what it is given
 
@@ -46,6 +52,11 @@ def read_summary(path: str | Path, kind: str) -> dict[str, Any]:
         name = "\t".join("" if pd.isna(row[key]) else row[key] for key in keys)
         rows[name] = {column: _shown(row[column], columns[column].type, DECIMALS.get(column, 3)) for column in numbers}
     return {"keys": keys, "rows": rows}
+
+
+def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table whose metric is one of SHOWN; all rows of a table without metrics."""
+    return table[table["metric"].isin(SHOWN)] if "metric" in table else table
 
 
 def _shown(value: Any, kind: str, decimals: int) -> Any:

@@ -19,7 +19,7 @@ def conditions_of_models():
 
 
 def reference_tables(study):
-    """The copies of a study's tables that are committed."""
+    """Of a study's tables what is kept and committed."""
     return [f"results/reference/{study}/{table}.tsv" for table in TABLES_OF_PAPER]
 
 

@@ -1,6 +1,6 @@
 # Needs:    the tables and figures of every study of the run, the template in workflow/paper, the captions of the report
 # Makes:    results/paper.pdf: methods from the effective configuration, results beside those of the reference works; on demand,
-#           results/reference/{study}/, copies of the tables that the paper rests on, to be kept: `snakemake paper_<study>`; and
+#           results/reference/{study}/, what the paper shows of its tables, to be kept: `snakemake paper_<study>`; and
 #           results/paper_kept.pdf, the paper of kept tables, without figures: `snakemake paper_kept`.
 # Promises: every number of a result is read from a table by name, and one that is missing fails the job; no network, no font of
 #           the machine; the same inputs give the same bytes.
@@ -67,7 +67,8 @@ use rule paper as paper_kept with:
 
 rule keep:
     input:
-        "results/studies/{study}/{table}.tsv",
+        table="results/studies/{study}/{table}.tsv",
+        code=code("keep"),
     output:
         "results/reference/{study}/{table}.tsv",
     log:
@@ -81,8 +82,8 @@ rule keep:
         runtime=5,
     message:
         "Keeping the table {wildcards.table} of {wildcards.study}"
-    shell:
-        "cp {input} {output} 2> {log}"
+    script:
+        "../../scripts/keep.py"
 
 
 for study in CONFIG.run:

@@ -70,7 +70,9 @@ def test_a_row_that_the_kept_tables_lack_is_an_error(tmp_path, references, summa
 
 
 def test_what_the_paper_shows_of_a_table_is_kept_with_its_provenance(tmp_path, summary):
-    table = as_kind(pd.DataFrame([summary, {**summary, "metric": "silhouette"}, {**summary, "metric": "recall"}]), "summary")
+    recall = {**summary, "metric": "recall"}
+    rows = [summary, {**summary, "metric": "silhouette"}, recall, {**recall, "method": "components"}]
+    table = as_kind(pd.DataFrame(rows), "summary")
     write_table(table, tmp_path / "made.tsv", "summary", {"device": "cpu"})
     keep.main(
         SimpleNamespace(
@@ -79,7 +81,8 @@ def test_what_the_paper_shows_of_a_table_is_kept_with_its_provenance(tmp_path, s
             wildcards=SimpleNamespace(table="summary"),
         )
     )
-    assert read_table(tmp_path / "kept.tsv", "summary")["metric"].tolist() == ["ari", "recall"]
+    kept = read_table(tmp_path / "kept.tsv", "summary")
+    assert kept[["metric", "method"]].to_numpy().tolist() == [["ari", "kmeans_latent"], ["recall", "components"]]
     assert read_provenance(tmp_path / "kept.tsv") == {"device": "cpu"}
 
 

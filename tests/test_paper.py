@@ -342,6 +342,7 @@ def test_models_that_all_failed_are_reported(build):
     (nmi,) = [text for text in texts if "NMI of k-means on the mean latent" in text]
     assert nmi.count("failed – – – – – –") == len(models)
     assert any("What reference works report" in text for text in texts)
+    assert "β-VSC on pbmc3k_h5ad , seeds 0, 1 and 2 ( the loss is nan )" in build.words()
     build.runs("pbmc3k", "pbmc3k_h5ad", **dict.fromkeys(models, 3) | {"ae": 2})
     with pytest.raises(UserError, match=r"summary\.tsv: no row with .*model: ae,"):
         build.make()

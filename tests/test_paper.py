@@ -23,7 +23,7 @@ from sclatent.contracts import TABLES
 from sclatent.errors import UserError
 from sclatent.models import family_names
 from sclatent.models.hyperparameters import Likelihood
-from sclatent.paper import SUMMARIES, read_references, read_summary, render_caption, software
+from sclatent.paper import SHOWN, SUMMARIES, read_references, read_summary, render_caption, software
 from sclatent.tables import as_kind, write_table
 
 TEMPLATE = PROJECT / "workflow" / "paper"
@@ -494,6 +494,8 @@ def test_references_name_rows_of_the_paper_s_studies(raw_config):
             table = TABLES[row.get("table", "summary")]
             assert set(row) - {"study", "table", "column"} <= set(table)
             assert row.get("column", "mean") in table
+            metrics = {row["metric"]} if "metric" in row else set(entry["reported"])
+            assert metrics <= SHOWN | ({"recall"} if row.get("method") == "components" else set()), "rows that are kept"
 
 
 def test_references_to_studies_that_a_run_does_not_make_are_left_out():

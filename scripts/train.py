@@ -8,7 +8,7 @@ from _job import provenance, run, terminal
 from sclatent.checkpoints import Checkpoint
 from sclatent.contracts import TABLES
 from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.devices import choose_device, device_name
+from sclatent.devices import choose_device, device_name, usable_precision
 from sclatent.models.hyperparameters import explains_counts
 from sclatent.runs import align, read_training_data, train_run, without_held_out
 from sclatent.tables import write_table
@@ -25,6 +25,8 @@ def main(snakemake):
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     make_deterministic(seed, params.threads)
     keep_freed_memory()
+    training = params.settings["training"]
+    settings = {**params.settings, "training": {**training, "precision": usable_precision(training["precision"], device)}}
     told, counts = params.told, explains_counts(params.settings["hyperparameters"])
     guide = {"labels": told["labels"], "clusters": files.get("clusters")}
     own = told["labelled"] == wildcards.dataset
@@ -37,11 +39,11 @@ def main(snakemake):
     inputs = sorted({path for name, path in files.items() if name != "code"})
     state = provenance(snakemake, inputs, seed, device_name(device))["fingerprint"]
     checkpoint = Checkpoint(CHECKPOINTS / f"{wildcards.dataset}.{wildcards.model}.{seed}.{state[:16]}.safetensors")
-    trained, reason = or_reason(lambda: train_run(data, labelled, params.settings, device, checkpoint, terminal()))
+    trained, reason = or_reason(lambda: train_run(data, labelled, settings, device, checkpoint, terminal()))
     model, history = trained or (None, [])
     origin = provenance(snakemake, inputs, seed, device_name(device))
     record = {
-        **params.settings,
+        **settings,
         "n_vars": data.values.n_vars,
         "n_counts": None if model is None else model.n_counts,
         "conditions": data.conditions,

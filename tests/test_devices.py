@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sclatent.devices import choose_device, device_name
+from sclatent.devices import choose_device, device_name, usable_precision
 from sclatent.errors import UserError
 
 
@@ -33,3 +33,19 @@ def test_records_name_the_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA H100")
     assert device_name("cuda") == "cuda (NVIDIA H100)"
     assert device_name("cpu") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "device", "instructions", "expected"),
+    [
+        ("bf16", "cpu", {"avx512_bf16": True}, "bf16"),
+        ("bf16", "cpu", {"bf16": True, "architecture": "arm64"}, "bf16"),
+        ("bf16", "cpu", {"avx2": True, "avx512_bf16": False}, "fp32"),
+        ("bf16", "cuda", {}, "bf16"),
+        ("fp32", "cpu", {"avx512_bf16": True}, "fp32"),
+    ],
+)
+def test_bfloat16_is_used_where_there_are_instructions_for_it(monkeypatch, caplog, wanted, device, instructions, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
+    assert usable_precision(wanted, device) == expected
+    assert ("training in fp32" in caplog.text) == (wanted != expected)

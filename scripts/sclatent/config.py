@@ -77,7 +77,7 @@ class Training(Section):
         description="end a phase after as many epochs without a lower loss on validation cells, and keep the best weights",
     )
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16: matrix products in bfloat16, faster where the processor has them"
+        "fp32", description="bf16: matrix products in bfloat16, where the processor has instructions for them; elsewhere fp32"
     )
 
     @model_validator(mode="after")

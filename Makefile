@@ -14,7 +14,7 @@ quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (
 	@snakemake --quiet reason
 
 paper: $(BIN)/.ready  ## run the studies of config/paper.yaml, or of CONFIG=mine.yaml, and typeset results/paper.pdf
-	@snakemake --quiet reason --configfile $(CONFIG) -- paper
+	@snakemake --quiet reason --max-jobs-per-timespan 1000/1m --configfile $(CONFIG) -- paper
 	@echo "Paper: results/paper.pdf"
 
 test: $(BIN)/.ready  ## run all tests, one file a core

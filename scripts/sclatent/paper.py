@@ -56,11 +56,13 @@ def read_summary(path: str | Path, kind: str) -> dict[str, Any]:
 def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a table whose metric the paper or its references show, of recalls those of components alone.
 
-    All rows of a table without metrics.
+    Not those of twenty genes, beside which ten and a hundred are shown. All rows of a table without metrics.
     """
     if "metric" not in table:
         return table
     shown = table["metric"].isin(SHOWN)
+    if "subset" in table:
+        shown &= table["subset"] != "top_20"
     if "method" in table:
         shown |= (table["metric"] == "recall") & (table["method"] == "components")
     return table[shown]

@@ -23,9 +23,9 @@ from sclatent.readers import read
 AS_IT_IS = {"annotation": None, "columns": {}, "control": None, "keep": {}, "drop": {}}
 
 
-def clusters_of(adata, **settings):
+def clusters_of(adata, seed=0, **settings):
     """The clusters, with the defaults of the configuration where nothing else is said."""
-    make_deterministic(0, threads=2)
+    make_deterministic(seed, threads=2)
     return data_clusters(adata, **Clusters(**settings).model_dump())
 
 
@@ -46,9 +46,10 @@ def test_clusters_of_pbmc3k_are_those_of_the_report(data_dir, raw_config):
     source = read("h5ad", {"counts": [data_dir / "pbmc3k_raw.h5ad"]})
     labels = source.obs["okunator_cluster"]
     adata, *_ = preprocess(ingest(source, **AS_IT_IS), raw_config["datasets"]["pbmc3k"]["qc"])
-    found = clusters_of(adata)
-    assert adjusted_rand_score(labels[adata.obs_names], found) >= 0.8
-    np.testing.assert_array_equal(clusters_of(adata), found)
+    found = [clusters_of(adata, seed) for seed in range(9)]
+    # From .67 to .92 by the order in which Louvain visits the cells, and another of them on each kind of processor.
+    assert np.median([adjusted_rand_score(labels[adata.obs_names], one) for one in found]) >= 0.8
+    np.testing.assert_array_equal(clusters_of(adata), found[0])
 
 
 def test_clusters_of_the_zheng_set_are_as_good_as_the_thesis_found(data_dir, raw_config):

@@ -185,13 +185,22 @@ class Build:
             script.main(Named(rule=rule, input=Named(files), params=Named(params), output=output, wildcards=Named()))
         return (self.folder / output[0]).read_bytes()
 
-    def elements(self, selector: str) -> list[dict]:
-        """Make the paper and return all its elements of a kind."""
+    def files(self) -> dict[str, bytes]:
+        """Make the paper and return the files that were typeset."""
         given, compile_pdf = [], typst.compile
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(typst, "compile", lambda files, **options: given.append(files) or compile_pdf(files, **options))
             self.make()
-        return json.loads(typst.query(given[0], selector))
+        return given[0]
+
+    def pages(self) -> int:
+        """Make the paper and return the number of its pages."""
+        pages = typst.compile(self.files(), format="png", ppi=10)
+        return len(pages) if isinstance(pages, list) else 1
+
+    def elements(self, selector: str) -> list[dict]:
+        """Make the paper and return all its elements of a kind."""
+        return json.loads(typst.query(self.files(), selector))
 
     def texts(self, selector: str = "figure") -> list[str]:
         """Make the paper and return the texts of all its elements of a kind; of its tables and figures where none is named."""
@@ -382,6 +391,17 @@ def test_the_abstract_counts_seeds(build, seeds, words):
     for study, of_study in zip(build.configuration["studies"].values(), seeds, strict=True):
         study["seeds"] = of_study
     assert words in build.words()
+
+
+def test_a_training_of_many_phases_leaves_the_table_of_models_its_other_columns(build):
+    pages = build.pages()
+    training = build.configuration["models"]["beta_vae"]["training"]
+    (phase,) = training["phases"]
+    training["phases"] = [phase | {"epochs": epochs, "objective": "supervised"} for epochs in range(1, 17)]
+    assert build.pages() <= pages + 1
+    training["phases"] = [phase, *[phase | {"epochs": 7}] * 3]
+    (table,) = [text for text in build.texts() if "7 × 0.001" in text]
+    assert "200 × 0.001 and 3 phases of 7 × 0.001" in table
 
 
 def test_a_command_has_the_path_as_it_is(build):

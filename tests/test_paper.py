@@ -258,12 +258,12 @@ def text_of(element: object) -> str:
 
 def test_numbers_of_the_paper_are_those_of_the_tables(figures):
     texts = figures
-    (nmi,) = [text for text in texts if "NMI of k-means on the mean latent" in text]
+    (agreement,) = [text for text in texts if "NMI and ARI of k-means on the mean latent" in text]
     for model in [*MODELS, *FLOORS]:
         mean = number("pbmc3k_h5ad", model, "all", "mean", "kmeans_latent", "nmi_geometric", "all")
-        assert f"{mean:.3f} ± 0.012" in nmi
-    assert "+0.200 [+0.100, +0.300]" in nmi
-    assert "12.3" in nmi
+        assert f"{mean:.3f} ± 0.012" in agreement
+    assert "+0.200 [+0.100, +0.300]" in agreement
+    assert "12.3" in agreement
     (predicted,) = [text for text in texts if "Predicted treated cells" in text]
     for model, method in PREDICTORS:
         mean = number("blobs", model, "held_out", "trtmnt", "mean of types", method, "r2_mean", "all")
@@ -287,7 +287,7 @@ def test_a_number_follows_its_table(build):
     table = build.tables["pbmc3k", "summary"]
     chosen = (table["model"] == "ae") & (table["method"] == "kmeans_latent") & (table["metric"] == "ari")
     table.loc[chosen, ["mean", "difference", "ci_low", "ci_high"]] = [0.98765, -0.1234, -0.2345, -0.0123]
-    (ari,) = [text for text in build.texts() if "ARI of k-means on the mean latent" in text]
+    (ari,) = [text for text in build.texts() if "NMI and ARI of k-means on the mean latent" in text]
     assert "0.988 ± 0.012" in ari
     assert "−0.123 [−0.234, −0.012]" in ari
 
@@ -327,14 +327,14 @@ def test_a_missing_row_ends_the_build_and_is_named(build, study, table, keys):
 def test_what_does_not_apply_is_a_dash_and_what_failed_says_so(build):
     table = build.tables["pbmc3k", "summary"]
     lost = (table["model"] == "ae_code") & (table["method"] == "kmeans_latent")
-    table.loc[lost, ["mean", "sd", "floor", "difference", "ci_low", "ci_high", "failed_share"]] = [None] * 6 + [1.0]
+    table.loc[lost, ["mean", "sd", "floor", "difference", "ci_low", "ci_high", "n", "failed_share"]] = [None] * 6 + [0, 1.0]
     build.drop("pbmc3k", "summary", model="floor.pca_50", method="kmeans_latent")
     reason = ("clustering", "pbmc3k_h5ad", "floor.pca_50", "clusters", "all cells have one label")
     columns = ["evaluation", "dataset", "model", "what", "reason"]
     build.tables["pbmc3k", "absent"] = pd.DataFrame([reason], columns=columns)
-    (nmi,) = [text for text in build.texts() if "NMI of k-means on the mean latent" in text]
-    assert "AE (code) failed – – 1.000 5 5 of 5" in nmi
-    assert "PCA of 50 – – – – – – –" in nmi
+    (agreement,) = [text for text in build.texts() if "NMI and ARI of k-means on the mean latent" in text]
+    assert "AE (code) failed – – failed – – 0 of 5 12.3" in agreement
+    assert "PCA of 50 – – – – – – – –" in agreement
 
 
 def test_a_study_of_which_no_cell_type_can_be_predicted_says_so(build):
@@ -347,8 +347,8 @@ def test_models_that_all_failed_are_reported(build):
     build.tables["pbmc3k", "summary"] = build.tables["pbmc3k", "summary"].iloc[:0]
     build.runs("pbmc3k", "pbmc3k_h5ad", **dict.fromkeys(models, 3))
     texts = build.texts()
-    (nmi,) = [text for text in texts if "NMI of k-means on the mean latent" in text]
-    assert nmi.count("failed – – – – – –") == len(models)
+    (agreement,) = [text for text in texts if "NMI and ARI of k-means on the mean latent" in text]
+    assert agreement.count("failed – – failed – – – –") == len(models)
     assert any("What reference works report" in text for text in texts)
     assert "β-VSC on pbmc3k_h5ad , seeds 0, 1 and 2 ( the loss is nan )" in build.words()
     build.runs("pbmc3k", "pbmc3k_h5ad", **dict.fromkeys(models, 3) | {"ae": 2})
@@ -380,6 +380,22 @@ def test_the_abstract_compares_predictors_with_the_floor_only_where_there_are_in
     words = build.words()
     assert "Of the predictors" not in words
     assert "The best predictor is" in words
+
+
+def test_the_abstract_and_its_table_count_the_models_that_differ_from_their_floor(build):
+    table = build.tables["pbmc3k", "summary"]
+    nmi = (table["metric"] == "nmi_geometric") & (table["method"] == "kmeans_latent") & (table["latent"] == "mean")
+    table.loc[nmi & (table["model"] == "ae"), ["difference", "ci_low", "ci_high"]] = [-0.2, -0.3, -0.1]
+    table.loc[nmi & (table["model"] == "vae"), ["difference", "ci_low", "ci_high"]] = [0.4, -0.1, 0.9]
+    table.loc[nmi & (table["model"] == "beta_vsc"), ["difference", "ci_low", "ci_high"]] = [0.3, 0.2, 0.4]
+    assert re.search(
+        r"Of 10 comparisons .* 8 agree better with the labels by NMI, 1 worse, and 1 are not told apart", build.words()
+    )
+    (overview,) = [text for text in build.texts() if "How many models of each study differ" in text]
+    assert "The PBMC3k report 8 1 1 Denoising VAE , +0.400" in overview
+    table[["ci_low", "ci_high"]] = None
+    assert "comparisons" not in build.words()
+    assert not [text for text in build.texts() if "How many models of each study differ" in text]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 sys.path.insert(0, "scripts")
 
-from sclatent.metrics import METRICS
-from sclatent.tables import read_table
+from sclatent.io.tables import read_table
+from sclatent.metrics.agreement import METRICS
 
 RESULTS = Path("results")
 STUDY, TREATMENT = RESULTS / "studies" / "quickstart", RESULTS / "studies" / "treatment"

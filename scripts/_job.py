@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from sclatent.errors import UserError, fault_of_disk, printable
-from sclatent.provenance import describe
+from sclatent.common.errors import UserError, fault_of_disk, printable
+from sclatent.io.provenance import describe
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 _TERMINAL = None  # where standard error went before it was sent to the log

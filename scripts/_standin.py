@@ -15,7 +15,7 @@ from snakemake.dag import DAG
 from snakemake.io import apply_wildcards
 from snakemake.jobs import Job
 
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
 
 
 def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:

@@ -1,10 +1,10 @@
 """Cluster the latents of every seed of one model on one data set, and its t-SNE maps, if any, as the PBMC3k report does."""
 
 from _job import provenance, run
-from sclatent.clustering import cluster_seeds
-from sclatent.matrices import read_matrix
-from sclatent.seeds import arrays_of, latents_of
-from sclatent.tables import write_table
+from sclatent.clustering.methods import cluster_seeds
+from sclatent.io.by_seed import arrays_of, latents_of
+from sclatent.io.matrices import read_matrix
+from sclatent.io.tables import write_table
 
 
 def main(snakemake):

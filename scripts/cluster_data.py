@@ -3,11 +3,11 @@
 import pandas as pd
 
 from _job import provenance, run
-from sclatent.data_clusters import data_clusters
-from sclatent.determinism import make_deterministic
-from sclatent.matrices import read_matrix
-from sclatent.preprocess import in_training
-from sclatent.tables import write_table
+from sclatent.clustering.of_dataset import data_clusters
+from sclatent.common.determinism import make_deterministic
+from sclatent.data.preprocess import in_training
+from sclatent.io.matrices import read_matrix
+from sclatent.io.tables import write_table
 
 
 def main(snakemake):

@@ -1,12 +1,12 @@
 """Gather what a study measured over data sets, models and seeds; summarise it; say what failed, what is absent, what it cost."""
 
 from _job import provenance, run
-from sclatent.absent import absent_table
-from sclatent.atomic import write_text
-from sclatent.headline import as_html_page, as_text_table, clustering_headline, generation_headline, perturbation_headline
-from sclatent.provenance import as_text
-from sclatent.summary import mean_of_groups, mean_of_types, read_resources, read_runs, runs_behind, summarize
-from sclatent.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.io.absent import absent_table
+from sclatent.io.atomic import write_text
+from sclatent.io.provenance import as_text
+from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.report.headline import as_html_page, as_text_table, clustering_headline, generation_headline, perturbation_headline
+from sclatent.report.summary import mean_of_groups, mean_of_types, read_resources, read_runs, runs_behind, summarize
 
 HEADLINES = {
     "summary": ("Clusters by k-means on the latent, against the labels", clustering_headline),

@@ -1,9 +1,9 @@
 """Draw UMAP maps of the cells that every model of one data set draws, among real ones."""
 
 from _job import provenance, run
-from sclatent.determinism import make_deterministic
-from sclatent.drawn_map import SEED, drawn_map
-from sclatent.matrices import read_matrix, write_matrix
+from sclatent.common.determinism import make_deterministic
+from sclatent.generation.maps import SEED, drawn_map
+from sclatent.io.matrices import read_matrix, write_matrix
 
 
 def main(snakemake):

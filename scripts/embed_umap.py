@@ -3,10 +3,10 @@
 import anndata as ad
 
 from _job import provenance, run
-from sclatent.determinism import make_deterministic
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import arrays_of, best_seed, umap_key
-from sclatent.umap import umap
+from sclatent.common.determinism import make_deterministic
+from sclatent.embedding.umap_map import umap
+from sclatent.io.by_seed import arrays_of, best_seed, umap_key
+from sclatent.io.matrices import read_matrix, write_matrix
 
 
 def main(snakemake):

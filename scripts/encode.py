@@ -3,16 +3,16 @@
 import numpy as np
 
 from _job import provenance, run
-from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device, device_name
-from sclatent.latents import encode, loss_to_choose_by
-from sclatent.matrices import read_obs, write_matrix
-from sclatent.records import read_record
-from sclatent.runs import read_conditions
-from sclatent.seeds import collect_seeds, with_losses
-from sclatent.training import or_reason
-from sclatent.values import read_values
-from sclatent.weights import load_trained
+from sclatent.common.determinism import make_deterministic
+from sclatent.io.by_seed import collect_seeds, with_losses
+from sclatent.io.expression import read_values
+from sclatent.io.matrices import read_obs, write_matrix
+from sclatent.io.records import read_record
+from sclatent.training.devices import choose_device, device_name
+from sclatent.training.encode import encode, loss_to_choose_by
+from sclatent.training.loop import or_reason
+from sclatent.training.run import read_conditions
+from sclatent.training.saved import load_trained
 
 
 def main(snakemake):

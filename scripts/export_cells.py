@@ -1,9 +1,9 @@
 """Write a data set of a study with the latents, maps, clusters and components that the best seed of every model has for it."""
 
 from _job import provenance, run
-from sclatent.exports import add_model
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.tables import read_table
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.tables import read_table
+from sclatent.report.exports import add_model
 
 
 def main(snakemake):

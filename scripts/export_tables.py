@@ -1,8 +1,8 @@
 """Write the tables of a study as Parquet."""
 
 from _job import provenance, run
-from sclatent.exports import write_parquet
-from sclatent.tables import read_table
+from sclatent.io.tables import read_table
+from sclatent.report.exports import write_parquet
 
 
 def main(snakemake):

@@ -1,8 +1,8 @@
 """Bring a published file here, checked."""
 
 from _job import run, terminal
-from sclatent.directories import data_directories, download_directory
-from sclatent.fetch import fetch
+from sclatent.data.fetch import fetch
+from sclatent.data.locations import data_directories, download_directory
 
 
 def main(snakemake):

@@ -7,9 +7,9 @@ import matplotlib  # noqa: F401 - the notebook draws with these in a process of 
 import plotly  # noqa: F401
 
 from _job import provenance, run
-from sclatent.atomic import replacing
-from sclatent.notebooks import execute
-from sclatent.provenance import as_text
+from sclatent.io.atomic import replacing
+from sclatent.io.provenance import as_text
+from sclatent.pipeline.notebooks import execute
 
 
 def main(snakemake):

@@ -4,17 +4,17 @@ import numpy as np
 import pandas as pd
 
 from _job import provenance, run
-from sclatent.absent import absent_table
-from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device, device_name
-from sclatent.drawn import as_matrix, no_cells
-from sclatent.generation import MEASURED, Real, draw, score_drawn, tag_components
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.records import read_record
-from sclatent.seeds import arrays_of, best_seed, failures_of
-from sclatent.tables import as_kind, concat_tables, write_table
-from sclatent.training import or_reason
-from sclatent.weights import load_trained
+from sclatent.common.determinism import make_deterministic
+from sclatent.generation.drawn import as_matrix, no_cells
+from sclatent.generation.scores import MEASURED, Real, draw, score_drawn, tag_components
+from sclatent.io.absent import absent_table
+from sclatent.io.by_seed import arrays_of, best_seed, failures_of
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.records import read_record
+from sclatent.io.tables import as_kind, concat_tables, write_table
+from sclatent.training.devices import choose_device, device_name
+from sclatent.training.loop import or_reason
+from sclatent.training.saved import load_trained
 
 SEED = 0  # of what is compared with, the same for all models and seeds
 

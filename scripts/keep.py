@@ -1,8 +1,8 @@
 """Keep of a table the rows that the paper can show."""
 
 from _job import run
-from sclatent.paper import shown_rows
-from sclatent.tables import read_provenance, read_table, write_table
+from sclatent.io.tables import read_provenance, read_table, write_table
+from sclatent.report.paper import shown_rows
 
 
 def main(snakemake):

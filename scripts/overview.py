@@ -4,10 +4,10 @@ import html
 from pathlib import Path
 
 from _job import provenance, run
-from sclatent import overview
-from sclatent.atomic import write_text
-from sclatent.provenance import as_text
-from sclatent.tables import read_table
+from sclatent.io.atomic import write_text
+from sclatent.io.provenance import as_text
+from sclatent.io.tables import read_table
+from sclatent.report import first_page as overview
 
 
 def main(snakemake):

@@ -6,10 +6,10 @@ from pathlib import Path
 import yaml
 
 from _job import provenance, run
-from sclatent.atomic import replacing
-from sclatent.errors import UserError
-from sclatent.paper import USUAL, read_records, read_references, read_study, render_caption, software, typeset
-from sclatent.provenance import as_text
+from sclatent.common.errors import UserError
+from sclatent.io.atomic import replacing
+from sclatent.io.provenance import as_text
+from sclatent.report.paper import USUAL, read_records, read_references, read_study, render_caption, software, typeset
 
 
 def main(snakemake):

@@ -3,16 +3,16 @@
 from functools import partial
 
 from _job import provenance, run
-from sclatent.absent import absent_table
-from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device, device_name
-from sclatent.model_responses import predictions_of_model
-from sclatent.perturbation import read_treated
-from sclatent.perturbation_scores import score_targets, with_bounds
-from sclatent.records import read_record
-from sclatent.tables import as_kind, concat_tables, read_table, write_table
-from sclatent.training import or_reason
-from sclatent.weights import load_trained
+from sclatent.common.determinism import make_deterministic
+from sclatent.io.absent import absent_table
+from sclatent.io.records import read_record
+from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.perturbation.by_models import predictions_of_model
+from sclatent.perturbation.scores import score_targets, with_bounds
+from sclatent.perturbation.targets import read_treated
+from sclatent.training.devices import choose_device, device_name
+from sclatent.training.loop import or_reason
+from sclatent.training.saved import load_trained
 
 SEED = 0  # of what is drawn in scoring, the same for all models and seeds, floors and ceilings
 

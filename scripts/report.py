@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from _job import provenance, run
-from sclatent.atomic import replacing
-from sclatent.provenance import as_text
-from sclatent.report import without_markup
+from sclatent.io.atomic import replacing
+from sclatent.io.provenance import as_text
+from sclatent.pipeline.report_page import without_markup
 
 
 def main(snakemake):

@@ -1,11 +1,11 @@
 """Score the latents and clusters of every model and seed on one data set against the cell types, beside their floors."""
 
 from _job import provenance, run
-from sclatent.absent import absent_table
-from sclatent.latent_scores import score_latents, with_floor
-from sclatent.matrices import read_matrix, read_obs
-from sclatent.metrics import score_table
-from sclatent.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.clustering.scores import score_latents, with_floor
+from sclatent.io.absent import absent_table
+from sclatent.io.matrices import read_matrix, read_obs
+from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.metrics.agreement import score_table
 
 
 def main(snakemake):

@@ -5,16 +5,16 @@ from pathlib import Path
 import pandas as pd
 
 from _job import provenance, run, terminal
-from sclatent.checkpoints import Checkpoint
-from sclatent.contracts import TABLES
-from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.devices import choose_device, device_name, usable_precision
+from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.io.contracts import TABLES
+from sclatent.io.expression import read_genes
+from sclatent.io.tables import write_table
 from sclatent.models.hyperparameters import explains_counts
-from sclatent.runs import align, read_training_data, train_run, without_held_out
-from sclatent.tables import write_table
-from sclatent.training import or_reason
-from sclatent.values import read_genes
-from sclatent.weights import save_run
+from sclatent.training.checkpoints import Checkpoint
+from sclatent.training.devices import choose_device, device_name, usable_precision
+from sclatent.training.loop import or_reason
+from sclatent.training.run import align, read_training_data, train_run, without_held_out
+from sclatent.training.saved import save_run
 
 CHECKPOINTS = Path("results/checkpoints")  # no declared output, since Snakemake removes those of a job that was killed
 

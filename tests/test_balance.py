@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sclatent.balance import balance
-from sclatent.errors import UserError
-from sclatent.matrices import write_matrix
-from sclatent.tables import write_table
-from sclatent.values import Values, read_values
+from sclatent.common.errors import UserError
+from sclatent.data.balance import balance
+from sclatent.io.expression import Values, read_values
+from sclatent.io.matrices import write_matrix
+from sclatent.io.tables import write_table
 
 
 @pytest.fixture

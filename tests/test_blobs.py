@@ -6,8 +6,8 @@ import pytest
 from scipy import sparse
 from scipy.spatial.distance import pdist
 
-from sclatent.blobs import make_blobs
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
+from sclatent.data.readers.blobs import make_blobs
 
 
 def means_of(adata, condition):

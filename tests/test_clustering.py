@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.datasets import make_blobs
 
-from sclatent.clustering import RESOLUTIONS, cluster_seeds, communities, kmeans, oracle
-from sclatent.communities import community_graph, leiden, louvain, neighbor_graph
-from sclatent.determinism import make_deterministic
-from sclatent.metrics import MAX_CELLS, METRICS, recalls, score_clusters, score_table, silhouette
+from sclatent.clustering.communities import community_graph, leiden, louvain, neighbor_graph
+from sclatent.clustering.methods import RESOLUTIONS, cluster_seeds, communities, kmeans, oracle
+from sclatent.common.determinism import make_deterministic
+from sclatent.metrics.agreement import MAX_CELLS, METRICS, recalls, score_clusters, score_table, silhouette
 
 LABELS = np.array(list("aaaabbbbcc"))
 CLUSTERS = np.array([0, 0, 0, 1, 1, 1, 1, 1, 2, 3])

@@ -5,13 +5,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from sclatent.config import Input, floors, held_out_datasets, load
-from sclatent.datasets import Dataset, Holdout
-from sclatent.errors import UserError
-from sclatent.formats import ROLES
+from sclatent.common.errors import UserError
+from sclatent.config.datasets import Dataset, Holdout
+from sclatent.config.formats import ROLES
+from sclatent.config.load import Input, floors, held_out_datasets, load
+from sclatent.data.readers.registry import READERS
 from sclatent.models import family_names, hyperparameters_class, load_family
-from sclatent.readers import READERS
-from sclatent.reference import documents
+from sclatent.pipeline.documents import documents
 
 
 def changed(raw, path, value):

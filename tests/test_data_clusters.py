@@ -10,15 +10,15 @@ import scanpy
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
-from sclatent.communities import neighbor_graph
-from sclatent.config import load
-from sclatent.data_clusters import data_clusters
-from sclatent.datasets import Clusters
-from sclatent.determinism import make_deterministic
-from sclatent.ingest import ingest
-from sclatent.metrics import score_clusters
-from sclatent.preprocess import preprocess
-from sclatent.readers import read
+from sclatent.clustering.communities import neighbor_graph
+from sclatent.clustering.of_dataset import data_clusters
+from sclatent.common.determinism import make_deterministic
+from sclatent.config.datasets import Clusters
+from sclatent.config.load import load
+from sclatent.data.ingest import ingest
+from sclatent.data.preprocess import preprocess
+from sclatent.data.readers.registry import read
+from sclatent.metrics.agreement import score_clusters
 
 AS_IT_IS = {"annotation": None, "columns": {}, "control": None, "keep": {}, "drop": {}}
 

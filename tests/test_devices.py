@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sclatent.devices import choose_device, device_name, usable_precision
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
+from sclatent.training.devices import choose_device, device_name, usable_precision
 
 
 @pytest.mark.parametrize(

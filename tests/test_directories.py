@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sclatent.directories import data_directories, own_files
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
+from sclatent.data.locations import data_directories, own_files
 
 
 def test_folders_of_the_environment_come_before_those_of_the_setting(monkeypatch):

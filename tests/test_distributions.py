@@ -6,7 +6,7 @@ from scipy.optimize import brentq
 from torch.distributions import Categorical, Dirichlet, Normal, kl_divergence
 from torch.nn.functional import log_softmax, logsigmoid, softplus
 
-from sclatent.distributions import (
+from sclatent.nn.divergences import (
     collapsed_dirichlet,
     draw_normal,
     kl_categorical,
@@ -15,7 +15,7 @@ from sclatent.distributions import (
     kl_spike_and_slab,
     kl_standard_normal,
 )
-from sclatent.networks import soft_clip
+from sclatent.nn.layers import soft_clip
 
 DRAWS = 200_000
 

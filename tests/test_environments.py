@@ -9,7 +9,7 @@ import pytest
 from conda_standin import pins_of
 from conftest import PARTS
 
-from sclatent.dependencies import imported_names
+from sclatent.io.imports import imported_names
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "scripts"
@@ -51,7 +51,10 @@ def imports_of_environment(name):
     if name == "figures":
         paths += (PROJECT / "workflow" / "notebooks").glob("*.ipynb")
     if name == "report":  # Snakemake reads the Snakefile in it
-        paths += [SCRIPTS / "sclatent" / f"{module}.py" for module in ("config", "dependencies", "directories", "preflight")]
+        paths += [
+            SCRIPTS / "sclatent" / f"{module}.py"
+            for module in ("config/load", "io/imports", "data/locations", "pipeline/preflight")
+        ]
     if name.startswith("torch"):
         paths += (SCRIPTS / "sclatent" / "models").glob("*.py")
     return third_party(paths)

@@ -17,12 +17,12 @@ from scipy import sparse
 
 import export_cells
 import export_tables
-from sclatent.contracts import TABLES
-from sclatent.errors import UserError
-from sclatent.exports import add_model, write_parquet
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import collect_seeds, with_losses
-from sclatent.tables import as_kind, read_table, write_table
+from sclatent.common.errors import UserError
+from sclatent.io.by_seed import collect_seeds, with_losses
+from sclatent.io.contracts import TABLES
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.tables import as_kind, read_table, write_table
+from sclatent.report.exports import add_model, write_parquet
 
 matplotlib.use("Agg")
 

@@ -22,11 +22,11 @@ import pytest
 from conftest import Workflow
 
 from sclatent import __version__
-from sclatent.errors import UserError
-from sclatent.postmortem import explain
-from sclatent.provenance import sha256_of
-from sclatent.records import read_record
-from sclatent.trust import OLD, STAMP, renew, review
+from sclatent.common.errors import UserError
+from sclatent.io.provenance import sha256_of
+from sclatent.io.records import read_record
+from sclatent.pipeline.failures import explain
+from sclatent.pipeline.staleness import OLD, STAMP, renew, review
 
 STUDY = {"title": "S", "datasets": ["digits"], "models": ["a"], "seeds": [0]}
 MODEL = {"title": "A", "family": "ae", "hyperparameters": {"latent_dim": 2}, "training": {"epochs": 4}}

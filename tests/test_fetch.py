@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import sklearn.datasets
 
-from sclatent import fetch as module
-from sclatent.errors import UserError
-from sclatent.fetch import fetch, find
+from sclatent.common.errors import UserError
+from sclatent.data import fetch as module
+from sclatent.data.fetch import fetch, find
 
 CONTENT = bytes(range(256)) * 400
 OTHER = CONTENT[::-1]

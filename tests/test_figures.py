@@ -19,8 +19,8 @@ from sclatent.figures.quality_control import quality_control
 from sclatent.figures.score_heatmap import METRICS, score_heatmap
 from sclatent.figures.style import COLORS, GROUP_COLORS, MOST_DRAWN, SMALL, looks_of, save, scatter
 from sclatent.figures.training import training
-from sclatent.metrics import METRICS as SCORED
-from sclatent.seeds import with_losses
+from sclatent.io.by_seed import with_losses
+from sclatent.metrics.agreement import METRICS as SCORED
 
 N = 30
 

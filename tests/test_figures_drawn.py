@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sclatent import drawn_map as module
-from sclatent.contracts import TABLES
-from sclatent.distances import principal_space
-from sclatent.drawn import Drawn, as_matrix, no_cells
-from sclatent.drawn_map import drawn_map
 from sclatent.figures.drawn_cells import ORIGINS, drawn_cells
 from sclatent.figures.drawn_images import PER_ROW, drawn_images
 from sclatent.figures.style import COLORS, GROUP_COLORS, UNMATCHED
-from sclatent.matrices import read_matrix, write_matrix
+from sclatent.generation import maps as module
+from sclatent.generation.drawn import Drawn, as_matrix, no_cells
+from sclatent.generation.maps import drawn_map
+from sclatent.io.contracts import TABLES
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.metrics.distances import principal_space
 
 matplotlib.use("Agg")
 

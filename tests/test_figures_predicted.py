@@ -14,9 +14,9 @@ from sclatent.figures.gene_means import NAMED, gene_means
 from sclatent.figures.marker_ranking import marker_ranking
 from sclatent.figures.predicted import COLUMNS
 from sclatent.figures.style import COLORS, UNMATCHED, WIDTH, save
-from sclatent.perturbation import Prediction, Treated
-from sclatent.perturbation_scores import rank_markers, real_responses, score_targets
-from sclatent.tables import as_kind, concat_tables
+from sclatent.io.tables import as_kind, concat_tables
+from sclatent.perturbation.scores import rank_markers, real_responses, score_targets
+from sclatent.perturbation.targets import Prediction, Treated
 
 G = 30
 GENES = [f"g{i:02d}" for i in range(G)]

@@ -9,18 +9,18 @@ import pytest
 import torch
 from scipy import sparse
 
-from sclatent import dependencies
-from sclatent.atomic import replacing
-from sclatent.dependencies import LIBRARY, code_of
-from sclatent.errors import UserError
-from sclatent.inputs import Input
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.provenance import describe
-from sclatent.seeds import arrays_of, collect_seeds, failures_of
-from sclatent.tables import read_provenance, read_table, write_table
-from sclatent.trained import Trained
-from sclatent.values import read_genes, read_values
-from sclatent.weights import load_trained, read_record, read_weights_provenance, save_run
+from sclatent.common.errors import UserError
+from sclatent.io import imports as dependencies
+from sclatent.io.atomic import replacing
+from sclatent.io.by_seed import arrays_of, collect_seeds, failures_of
+from sclatent.io.expression import read_genes, read_values
+from sclatent.io.imports import LIBRARY, code_of
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.provenance import describe
+from sclatent.io.tables import read_provenance, read_table, write_table
+from sclatent.training.inputs import Input
+from sclatent.training.model_with_input import Trained
+from sclatent.training.saved import load_trained, read_record, read_weights_provenance, save_run
 
 ORIGIN = {"step": "test", "fingerprint": "0"}
 
@@ -239,40 +239,49 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
         return {str(path.relative_to(LIBRARY)) for path in code_of([LIBRARY.parent / start for start in starts])}
 
     assert names("train.py", "sclatent/models/vsc.py") == {
-        "blocks.py",
-        "cells.py",
-        "checkpoints.py",
-        "determinism.py",
-        "devices.py",
-        "distributions.py",
-        "inputs.py",
-        "likelihoods.py",
-        "linear_error.py",
+        "io/blocks.py",
+        "training/batches.py",
+        "training/checkpoints.py",
+        "common/determinism.py",
+        "training/devices.py",
+        "nn/divergences.py",
+        "training/inputs.py",
+        "nn/likelihoods.py",
+        "nn/linear_error.py",
         "models/__init__.py",
         "models/base.py",
         "models/hyperparameters.py",
         "models/vae.py",
         "models/vsc.py",
-        "networks.py",
-        "optimizers.py",
-        "principal.py",
-        "records.py",
-        "runs.py",
-        "sparse_rows.py",
-        "tables.py",
-        "trained.py",
-        "training.py",
-        "values.py",
-        "weights.py",
+        "nn/layers.py",
+        "nn/adam.py",
+        "nn/principal_axes.py",
+        "io/records.py",
+        "training/run.py",
+        "nn/sparse_rows.py",
+        "io/tables.py",
+        "training/model_with_input.py",
+        "training/loop.py",
+        "io/expression.py",
+        "training/saved.py",
     }
     assert "models/vae.py" not in names("train.py", "sclatent/models/pca.py")
-    of_score = {"absent.py", "blocks.py", "latent_scores.py", "matrices.py", "metrics.py", "mixing.py", "seeds.py", "tables.py"}
+    of_score = {
+        "io/absent.py",
+        "io/blocks.py",
+        "clustering/scores.py",
+        "io/matrices.py",
+        "metrics/agreement.py",
+        "metrics/mixing.py",
+        "io/by_seed.py",
+        "io/tables.py",
+    }
     assert names("score.py") == of_score
     assert names("figures.py", "../workflow/notebooks/score_heatmap.ipynb") >= {
         "figures/score_heatmap.py",
         "figures/style.py",
-        "notebooks.py",
-        "tables.py",
+        "pipeline/notebooks.py",
+        "io/tables.py",
     }
 
 

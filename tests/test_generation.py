@@ -10,15 +10,15 @@ import torch
 from scipy import sparse
 
 import generate
-from sclatent import generation
-from sclatent.drawn import Drawn, as_matrix, no_cells
-from sclatent.generation import MEASURED, N_DRAWN, Real, draw, score_drawn, tag_components
-from sclatent.inputs import Input
-from sclatent.matrices import read_matrix, write_matrix
+from sclatent.generation import scores as generation
+from sclatent.generation.drawn import Drawn, as_matrix, no_cells
+from sclatent.generation.scores import MEASURED, N_DRAWN, Real, draw, score_drawn, tag_components
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.tables import as_kind, read_table, write_table
 from sclatent.models.base import Generated
-from sclatent.tables import as_kind, read_table, write_table
-from sclatent.trained import Trained
-from sclatent.weights import save_run
+from sclatent.training.inputs import Input
+from sclatent.training.model_with_input import Trained
+from sclatent.training.saved import save_run
 
 G = 20
 TYPES = ["a", "b", "c"]

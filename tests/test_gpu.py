@@ -7,11 +7,11 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.metrics import normalized_mutual_info_score
 
-from sclatent.config import Training
-from sclatent.determinism import make_deterministic
-from sclatent.latents import encode
-from sclatent.runs import TrainingData, train_run
-from sclatent.values import Values
+from sclatent.common.determinism import make_deterministic
+from sclatent.config.load import Training
+from sclatent.io.expression import Values
+from sclatent.training.encode import encode
+from sclatent.training.run import TrainingData, train_run
 
 GPU = "cuda"
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")]

@@ -33,22 +33,22 @@ from test_paper import Build, config  # noqa: F401 - a fixture
 from test_readers import as_anndata, counts_of, kang_files, link, mtx_parts, refusal, write_10x_h5, write_parts, write_tar
 from test_report import rendered
 
-from sclatent.config import load
-from sclatent.datasets import Dataset, without_treated
-from sclatent.directories import download_directory, own_files
-from sclatent.errors import UserError
-from sclatent.exports import write_parquet
-from sclatent.fetch import fetch
+from sclatent.common.errors import UserError
+from sclatent.config.datasets import Dataset, without_treated
+from sclatent.config.load import load
+from sclatent.data.fetch import fetch
+from sclatent.data.ingest import ingest
+from sclatent.data.locations import download_directory, own_files
+from sclatent.data.readers.registry import read, read_annotation
 from sclatent.figures.latent_space_3d import latent_space_3d, save_page
 from sclatent.figures.style import STYLE, legend, looks_of, save
-from sclatent.headline import as_html_page
-from sclatent.ingest import ingest
-from sclatent.notebooks import execute
-from sclatent.overview import as_rst
-from sclatent.preflight import check_own_files
-from sclatent.readers import read, read_annotation
-from sclatent.report import without_markup
-from sclatent.tables import as_kind, read_table, write_table
+from sclatent.io.tables import as_kind, read_table, write_table
+from sclatent.pipeline.notebooks import execute
+from sclatent.pipeline.preflight import check_own_files
+from sclatent.pipeline.report_page import without_markup
+from sclatent.report.exports import write_parquet
+from sclatent.report.first_page import as_rst
+from sclatent.report.headline import as_html_page
 
 MARKER = "ran"  # a file that what is hostile would make
 TOUCH = f"__import__('os').system('touch {MARKER}')"
@@ -601,7 +601,7 @@ def test_titles_in_the_report_end_no_script(tmp_path):
     command = [sys.executable, "-m", "snakemake", "--report", "page.html"]
     subprocess.run(command, check=True, capture_output=True)
     made = (tmp_path / "page.html").read_text()
-    assert "</script><script>ran" in made, "once Snakemake does this itself, sclatent.report is of no use"
+    assert "</script><script>ran" in made, "once Snakemake does this itself, sclatent.pipeline.report_page is of no use"
     page = without_markup(made)
     assert "</script><script>ran" not in page
     elements = Page(page).elements

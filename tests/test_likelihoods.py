@@ -6,8 +6,8 @@ import torch
 from scipy import stats
 from torch.distributions import Bernoulli, NegativeBinomial, Normal
 
-from sclatent.likelihoods import LIKELIHOODS, nb_log_prob, poisson_log_prob, squared_error, zinb_log_prob
 from sclatent.models.hyperparameters import COUNTS, Likelihood, VariationalHyperparameters
+from sclatent.nn.likelihoods import LIKELIHOODS, nb_log_prob, poisson_log_prob, squared_error, zinb_log_prob
 
 B, H, G = 6, 5, 8
 GAUSSIAN = ["mse", "gauss1", "gauss_gene", "sigma_shared", "sigma_opt"]

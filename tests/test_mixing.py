@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.model_selection import StratifiedKFold
 
-from sclatent.mixing import NotApplicableError, group_auc, mixing, mixing_entropy, mixing_silhouette
+from sclatent.metrics.mixing import NotApplicableError, group_auc, mixing, mixing_entropy, mixing_silhouette
 
 N = 400
 

@@ -11,13 +11,13 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from sclatent.blobs import make_blobs
-from sclatent.distributions import collapsed_dirichlet, kl_categorical, kl_standard_normal
-from sclatent.errors import TrainingError
+from sclatent.common.errors import TrainingError
+from sclatent.data.readers.blobs import make_blobs
 from sclatent.models import hyperparameters_class, load_family
 from sclatent.models.base import Batch
 from sclatent.models.gmvae import LOG_VAR_BOUNDS, MEAN_BOUNDS, inverse_soft_clip
-from sclatent.networks import soft_clip
+from sclatent.nn.divergences import collapsed_dirichlet, kl_categorical, kl_standard_normal
+from sclatent.nn.layers import soft_clip
 
 N, G, C, K, L, W = 40, 6, 2, 4, 3, 2  # cells, genes, conditions, components, dimensions of z and of w
 DIRICHLETS = ["collapsed", "network", "none", "global"]

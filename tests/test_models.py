@@ -10,11 +10,11 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from sclatent.errors import TrainingError
+from sclatent.common.errors import TrainingError
 from sclatent.models import family_names, hyperparameters_class, load_family
 from sclatent.models.base import Batch
 from sclatent.models.hyperparameters import COUNTS
-from sclatent.networks import Linear
+from sclatent.nn.layers import Linear
 
 N, G, C = 60, 20, 3  # cells, genes, conditions
 FAMILIES = family_names()

@@ -18,13 +18,13 @@ from snakemake.utils import update_config
 from test_summary import Named
 
 import paper as script
-from sclatent.config import Config, floors, load
-from sclatent.contracts import TABLES
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
+from sclatent.config.load import Config, floors, load
+from sclatent.io.contracts import TABLES
+from sclatent.io.tables import as_kind, write_table
 from sclatent.models import family_names
 from sclatent.models.hyperparameters import Likelihood
-from sclatent.paper import SHOWN, SUMMARIES, read_references, read_summary, render_caption, software
-from sclatent.tables import as_kind, write_table
+from sclatent.report.paper import SHOWN, SUMMARIES, read_references, read_summary, render_caption, software
 
 TEMPLATE = PROJECT / "workflow" / "paper"
 CAPTIONS = PROJECT / "workflow" / "report" / "figures.rst"

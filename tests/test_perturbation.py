@@ -11,15 +11,16 @@ from scipy import sparse
 
 import perturb
 import perturb_data
-from sclatent import responses
-from sclatent.config import Training
-from sclatent.errors import TrainingError
-from sclatent.inputs import Input
-from sclatent.model_responses import predictions_of_model
+from sclatent.common.errors import TrainingError
+from sclatent.config.load import Training
+from sclatent.io.expression import Values
+from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
 from sclatent.models import pca
 from sclatent.models.base import Latents
-from sclatent.perturbation import Prediction, Treated
-from sclatent.perturbation_scores import (
+from sclatent.perturbation import baselines as responses
+from sclatent.perturbation.baselines import WEIGHTS, Responses, predict, similarity_weights
+from sclatent.perturbation.by_models import predictions_of_model
+from sclatent.perturbation.scores import (
     positions,
     predictions_without_model,
     rank_markers,
@@ -27,12 +28,11 @@ from sclatent.perturbation_scores import (
     score_targets,
     with_bounds,
 )
-from sclatent.responses import WEIGHTS, Responses, predict, similarity_weights
-from sclatent.runs import TrainingData, train_run
-from sclatent.tables import as_kind, concat_tables, read_table, write_table
-from sclatent.trained import Trained
-from sclatent.values import Values
-from sclatent.weights import save_run
+from sclatent.perturbation.targets import Prediction, Treated
+from sclatent.training.inputs import Input
+from sclatent.training.model_with_input import Trained
+from sclatent.training.run import TrainingData, train_run
+from sclatent.training.saved import save_run
 
 G = 40
 SHIFTS = ["mean_shift", "nearest_shift", "similarity_shift"]

@@ -10,19 +10,19 @@ import pytest
 import scanpy
 from scipy import sparse
 
-from sclatent import blocks
-from sclatent import preprocess as module
-from sclatent.config import Training
-from sclatent.data_clusters import data_clusters
-from sclatent.datasets import Clusters
-from sclatent.determinism import make_deterministic
-from sclatent.errors import LeakError, UserError
-from sclatent.ingest import ingest
-from sclatent.matrices import read_large_matrix, read_matrix, write_matrix
-from sclatent.preprocess import hold_out, preprocess, quality_control
-from sclatent.readers import read
-from sclatent.tables import read_table, write_table
-from sclatent.values import check_none_held_out, read_values
+from sclatent.clustering.of_dataset import data_clusters
+from sclatent.common.determinism import make_deterministic
+from sclatent.common.errors import LeakError, UserError
+from sclatent.config.datasets import Clusters
+from sclatent.config.load import Training
+from sclatent.data import preprocess as module
+from sclatent.data.ingest import ingest
+from sclatent.data.preprocess import hold_out, preprocess, quality_control
+from sclatent.data.readers.registry import read
+from sclatent.io import blocks
+from sclatent.io.expression import check_none_held_out, read_values
+from sclatent.io.matrices import read_large_matrix, read_matrix, write_matrix
+from sclatent.io.tables import read_table, write_table
 
 PBMC = Path(scanpy.__file__).parent / "datasets" / "10x_pbmc68k_reduced.h5ad"
 AS_IT_IS = {"annotation": None, "columns": {}, "control": None, "keep": {}, "drop": {}}
@@ -445,7 +445,7 @@ def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, mo
     monkeypatch.setattr(train, "make_deterministic", lambda seed, threads: None)  # it sets torch for the whole process
     with monkeypatch.context() as patch:
         everything = lambda path, counts: replace(read_values(path), training=np.ones(700, dtype=bool))  # noqa: E731
-        patch.setattr("sclatent.runs.read_values", everything)
+        patch.setattr("sclatent.training.run.read_values", everything)
         with pytest.raises(LeakError, match="140 cells held out reached training"):
             train.main(job)
     assert not any(path.exists() for path in output.values())

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from sclatent.records import read_record
+from sclatent.io.records import read_record
 
 PROFILES = sorted(path.parent.name for path in (PROJECT / "profiles").glob("*/config.yaml"))
 DATA = "results/data/digits/preprocessed.h5ad"

@@ -17,10 +17,10 @@ from conftest import write_by_hand
 from scipy import sparse
 from scipy.io import mmwrite
 
-from sclatent import blocks
-from sclatent.blocks import is_lazy
-from sclatent.errors import UserError
-from sclatent.readers import read, read_annotation
+from sclatent.common.errors import UserError
+from sclatent.data.readers.registry import read, read_annotation
+from sclatent.io import blocks
+from sclatent.io.blocks import is_lazy
 
 PBMC = Path(scanpy.__file__).parent / "datasets" / "10x_pbmc68k_reduced.h5ad"
 DIGITS = Path(sklearn.datasets.__file__).parent / "data" / "digits.csv.gz"

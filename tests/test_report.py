@@ -12,7 +12,9 @@ from conftest import Workflow
 from docutils.core import publish_parts
 from jinja2 import Environment
 
-from sclatent.overview import (
+from sclatent.io.provenance import sha256_of
+from sclatent.io.tables import read_table
+from sclatent.report.first_page import (
     absences_table,
     all_runs,
     as_rst,
@@ -23,8 +25,6 @@ from sclatent.overview import (
     values_text,
     versions_table,
 )
-from sclatent.provenance import sha256_of
-from sclatent.tables import read_table
 
 ORIGIN = {"sclatent": "0.1.0", "python": "3.11.7", "device": "cpu"}
 PLAIN = {"normalization": "none", "target_sum": 1e4, "n_top_genes": None, "scale": None, "balance": None}

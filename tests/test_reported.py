@@ -9,9 +9,9 @@ import yaml
 from conftest import PROJECT
 
 import keep
-from sclatent.paper import shown_rows
-from sclatent.reported import results_table
-from sclatent.tables import as_kind, read_provenance, read_table, write_table
+from sclatent.io.tables import as_kind, read_provenance, read_table, write_table
+from sclatent.report.paper import shown_rows
+from sclatent.report.published_numbers import results_table
 
 REFERENCE = PROJECT / "results" / "reference"
 ENTRIES = """

@@ -11,9 +11,9 @@ from scipy.stats import linregress, pearsonr
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.metrics.pairwise import cosine_similarity, rbf_kernel
 
-from sclatent import response_metrics
-from sclatent.distances import energy_distance, mmd, principal_space, subsample, two_sample_auc
-from sclatent.response_metrics import METRICS, marker_overlap, measure, measure_cells, rank_genes
+from sclatent.metrics import expression as response_metrics
+from sclatent.metrics.distances import energy_distance, mmd, principal_space, subsample, two_sample_auc
+from sclatent.metrics.expression import METRICS, marker_overlap, measure, measure_cells, rank_genes
 
 G = 60
 ALL = {"all": np.arange(G)}

@@ -10,17 +10,17 @@ from conftest import PROJECT
 from scipy import sparse
 from sklearn import decomposition
 
-from sclatent.cells import Cells
-from sclatent.config import Training, load
-from sclatent.errors import LeakError, TrainingError, UserError
-from sclatent.inputs import Input
-from sclatent.latents import encode
+from sclatent.common.errors import LeakError, TrainingError, UserError
+from sclatent.config.load import Training, load
+from sclatent.io.expression import Values, read_genes, read_values
 from sclatent.models import hyperparameters_class
 from sclatent.models.hyperparameters import explains_counts
-from sclatent.principal import principal_axes
-from sclatent.runs import _take, align, read_conditions, read_training_data, train_run, without_held_out
-from sclatent.values import Values, read_genes, read_values
-from sclatent.weights import load_trained, save_run
+from sclatent.nn.principal_axes import principal_axes
+from sclatent.training.batches import Cells
+from sclatent.training.encode import encode
+from sclatent.training.inputs import Input
+from sclatent.training.run import _take, align, read_conditions, read_training_data, train_run, without_held_out
+from sclatent.training.saved import load_trained, save_run
 
 TABLE = {name: yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text()) for name in ("datasets", "models", "config")}
 CONFIG = load(TABLE["datasets"] | TABLE["models"] | TABLE["config"])
@@ -344,7 +344,7 @@ def test_scaled_values_are_z_scores_clipped(x):
 def test_principal_components_are_those_of_scikit_learn(x, monkeypatch):
     reference = decomposition.PCA(4).fit(x)
     for limit in (10**9, 0):  # whole, and by the covariance
-        monkeypatch.setattr("sclatent.principal.LARGE", limit)
+        monkeypatch.setattr("sclatent.nn.principal_axes.LARGE", limit)
         module = Input(12, n_pcs=4)
         module.fit(values_of(x))
         seen = module(torch.from_numpy(x))
@@ -375,7 +375,7 @@ def test_batches_are_the_same_whether_kept_dense_or_made_from_sparse_rows(x, set
     rows = torch.tensor([7, 3, 49])
     batches = []
     for limit in (10**9, 0):
-        monkeypatch.setattr("sclatent.cells.DENSE", limit)
+        monkeypatch.setattr("sclatent.training.batches.DENSE", limit)
         cells = Cells(values, module, condition=torch.eye(50), label=torch.arange(50))
         assert (cells.kept is None) == (limit == 0)
         torch.manual_seed(0)

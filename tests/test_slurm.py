@@ -17,7 +17,7 @@ from conftest import PROJECT, Workflow, differing
 from slurm import ALONE, Slurm, missing
 from test_environments import ENVIRONMENTS, imports_of_environment
 
-from sclatent.records import read_record
+from sclatent.io.records import read_record
 
 # A family whose training takes memory, writes down which GPU Slurm has given it, and waits as long as a file is there.
 PROBE = """

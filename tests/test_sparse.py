@@ -5,16 +5,16 @@ import pytest
 import torch
 from scipy import sparse
 
-from sclatent.cells import sparse_pays
-from sclatent.config import Training
-from sclatent.inputs import Input
-from sclatent.likelihoods import squared_error
-from sclatent.linear_error import linear_squared_error
+from sclatent.config.load import Training
+from sclatent.io.expression import Values
 from sclatent.models import hyperparameters_class, load_family
-from sclatent.networks import Linear
-from sclatent.runs import TrainingData, train_run
-from sclatent.sparse_rows import SparseRows, sparse_linear
-from sclatent.values import Values
+from sclatent.nn.layers import Linear
+from sclatent.nn.likelihoods import squared_error
+from sclatent.nn.linear_error import linear_squared_error
+from sclatent.nn.sparse_rows import SparseRows, sparse_linear
+from sclatent.training.batches import sparse_pays
+from sclatent.training.inputs import Input
+from sclatent.training.run import TrainingData, train_run
 
 N, G = 64, 300
 
@@ -100,7 +100,7 @@ def test_training_on_sparse_rows_is_training_on_dense_ones(matrix, family, hyper
     losses, chosen = [], []
     for sparse_rows in (True, False):
         choose = lambda *_, choice=sparse_rows: chosen.append(choice) or choice  # noqa: E731
-        monkeypatch.setattr("sclatent.runs.sparse_pays", choose)
+        monkeypatch.setattr("sclatent.training.run.sparse_pays", choose)
         torch.manual_seed(0)
         losses.append([entry["value"] for entry in train_run(data, None, settings)[1]])
     assert chosen == [True, False]

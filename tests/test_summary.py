@@ -11,17 +11,17 @@ from scipy import stats
 from sklearn.metrics import silhouette_score
 
 import collect
-from sclatent.absent import absent_table
-from sclatent.contracts import TABLES
-from sclatent.headline import as_html_page, as_text_table, clustering_headline, generation_headline, perturbation_headline
-from sclatent.latent_scores import GROUPS, score_latents, with_floor
-from sclatent.matrices import write_matrix
-from sclatent.metrics import NUMBERS
-from sclatent.mixing import mixing
-from sclatent.response_metrics import CELL_METRICS, METRICS
-from sclatent.seeds import collect_seeds
-from sclatent.summary import IDEAL, NOT_RANKED, mean_of_groups, mean_of_types, read_resources, read_runs, summarize
-from sclatent.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.clustering.scores import GROUPS, score_latents, with_floor
+from sclatent.io.absent import absent_table
+from sclatent.io.by_seed import collect_seeds
+from sclatent.io.contracts import TABLES
+from sclatent.io.matrices import write_matrix
+from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.metrics.agreement import NUMBERS
+from sclatent.metrics.expression import CELL_METRICS, METRICS
+from sclatent.metrics.mixing import mixing
+from sclatent.report.headline import as_html_page, as_text_table, clustering_headline, generation_headline, perturbation_headline
+from sclatent.report.summary import IDEAL, NOT_RANKED, mean_of_groups, mean_of_types, read_resources, read_runs, summarize
 
 SUMMARIES = {"scores": "summary", "perturbation": "perturbation_summary", "generation": "generation_summary"}
 SAME = {

@@ -13,18 +13,18 @@ import torch
 from conftest import PROJECT, Workflow
 from scipy import sparse
 
-from sclatent import training
-from sclatent.cells import Cells
-from sclatent.checkpoints import Checkpoint
-from sclatent.config import Training
-from sclatent.errors import TrainingError, UserError
-from sclatent.inputs import Input
-from sclatent.latents import encode
+from sclatent.common.errors import TrainingError, UserError
+from sclatent.config.load import Training
+from sclatent.io.expression import Values
 from sclatent.models import family_names, hyperparameters_class, load_family
-from sclatent.optimizers import Adam
-from sclatent.trained import Trained
-from sclatent.training import or_reason, train
-from sclatent.values import Values
+from sclatent.nn.adam import Adam
+from sclatent.training import loop as training
+from sclatent.training.batches import Cells
+from sclatent.training.checkpoints import Checkpoint
+from sclatent.training.encode import encode
+from sclatent.training.inputs import Input
+from sclatent.training.loop import or_reason, train
+from sclatent.training.model_with_input import Trained
 
 N, G = 61, 20  # of which one cell is left over in batches of 20
 
@@ -193,7 +193,7 @@ def test_a_step_does_not_import_the_compiler():
     code = """
 import sys
 import torch
-from sclatent.optimizers import Adam
+from sclatent.nn.adam import Adam
 
 parameter = torch.nn.Parameter(torch.ones(3))
 parameter.sum().backward()

@@ -20,10 +20,10 @@ from pyarrow import parquet
 from scipy import sparse
 from scipy.io import mmwrite
 
-from sclatent.matrices import read_matrix
-from sclatent.provenance import sha256_of
-from sclatent.seeds import arrays_of
-from sclatent.tables import read_provenance, read_table
+from sclatent.io.by_seed import arrays_of
+from sclatent.io.matrices import read_matrix
+from sclatent.io.provenance import sha256_of
+from sclatent.io.tables import read_provenance, read_table
 
 # A family as a method developer would add it: a linear autoencoder, whose loss is not a number for one seed.
 TOY = """
@@ -31,7 +31,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from sclatent.likelihoods import squared_error
+from sclatent.nn.likelihoods import squared_error
 from sclatent.models.base import LatentModel, Latents
 from sclatent.models.hyperparameters import BaseHyperparameters
 

@@ -17,9 +17,9 @@ import torch
 from pbmc3k import configuration, settings_of
 from simulated import draw_counts, draw_rates
 
-from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.runs import TrainingData, train_run
-from sclatent.values import Values
+from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.io.expression import Values
+from sclatent.training.run import TrainingData, train_run
 
 N_GENES = 2000
 DENSITY = 0.07

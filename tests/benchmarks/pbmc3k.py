@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from simulated import draw_counts, draw_rates
 
-from sclatent.config import Config, Phase, load
-from sclatent.directories import data_directories, find
-from sclatent.ingest import ingest
-from sclatent.preprocess import preprocess
-from sclatent.readers import read
-from sclatent.runs import TrainingData
-from sclatent.values import Values
+from sclatent.config.load import Config, Phase, load
+from sclatent.data.ingest import ingest
+from sclatent.data.locations import data_directories, find
+from sclatent.data.preprocess import preprocess
+from sclatent.data.readers.registry import read
+from sclatent.io.expression import Values
+from sclatent.training.run import TrainingData
 
 PROJECT = Path(__file__).parents[2]
 N_CELLS, N_GENES, DENSITY = 2638, 13714, 0.062  # after quality control

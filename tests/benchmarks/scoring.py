@@ -18,12 +18,12 @@ import pandas as pd
 from scipy import sparse
 from sklearn.datasets import make_blobs
 
-from sclatent.clustering import cluster_seeds
-from sclatent.config import Clustering
-from sclatent.latent_scores import score_latents
-from sclatent.metrics import score_table
-from sclatent.perturbation import Prediction, Treated
-from sclatent.perturbation_scores import rank_markers, real_responses, score_targets
+from sclatent.clustering.methods import cluster_seeds
+from sclatent.clustering.scores import score_latents
+from sclatent.config.load import Clustering
+from sclatent.metrics.agreement import score_table
+from sclatent.perturbation.scores import rank_markers, real_responses, score_targets
+from sclatent.perturbation.targets import Prediction, Treated
 
 N_TYPES, N_DIMENSIONS, N_GENES = 9, 10, 2000
 MOST_SECONDS = 60

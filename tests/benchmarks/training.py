@@ -29,12 +29,12 @@ import torch
 from pbmc3k import PROJECT, configuration, preprocessed, settings_of, training_data
 from plain_vae import PlainVAE, plain_epoch
 
-from sclatent.cells import sparse_pays
-from sclatent.config import Config
-from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.inputs import Input
-from sclatent.runs import train_run
-from sclatent.trained import Trained
+from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.config.load import Config
+from sclatent.training.batches import sparse_pays
+from sclatent.training.inputs import Input
+from sclatent.training.model_with_input import Trained
+from sclatent.training.run import train_run
 
 THREADS = 2
 BATCH = 256

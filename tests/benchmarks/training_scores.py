@@ -14,12 +14,12 @@ import anndata as ad
 import pandas as pd
 from pbmc3k import configuration, preprocessed, settings_of, training_data
 
-from sclatent.clustering import kmeans
-from sclatent.config import Clustering, Config
-from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.latents import encode
-from sclatent.metrics import score_clusters
-from sclatent.runs import train_run
+from sclatent.clustering.methods import kmeans
+from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.config.load import Clustering, Config
+from sclatent.metrics.agreement import score_clusters
+from sclatent.training.encode import encode
+from sclatent.training.run import train_run
 
 MODELS = ("ae", "beta_vae")
 SEEDS = range(5)

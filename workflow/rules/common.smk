@@ -16,15 +16,15 @@ from snakemake.logging import logger
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "scripts"))
 
-from sclatent.config import Phase, floors, held_out_datasets, load, published_files
-from sclatent.dependencies import code_of
-from sclatent.datasets import without_treated
-from sclatent.directories import data_directories, own_files
-from sclatent.errors import UserError
+from sclatent.config.load import Phase, floors, held_out_datasets, load, published_files
+from sclatent.io.imports import code_of
+from sclatent.config.datasets import without_treated
+from sclatent.data.locations import data_directories, own_files
+from sclatent.common.errors import UserError
 from sclatent.models import family_file, hyperparameters_class
 from sclatent.models.hyperparameters import explains_counts
-from sclatent.postmortem import explain, in_words
-from sclatent.preflight import check_own_files, prepare, reads_data, runs_jobs
+from sclatent.pipeline.failures import explain, in_words
+from sclatent.pipeline.preflight import check_own_files, prepare, reads_data, runs_jobs
 
 logger.addFilter(in_words)
 logging.raiseExceptions = False  # a log that cannot be written is no reason for tracebacks on the terminal

@@ -4,7 +4,7 @@
 
 from typing import Callable, NamedTuple
 
-from sclatent.formats import IMAGES
+from sclatent.config.formats import IMAGES
 
 
 class FigureKind(NamedTuple):

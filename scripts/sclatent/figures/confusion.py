@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sclatent.figures.style import SMALL, STYLE, WIDTH, say
-from sclatent.seeds import best_seed
+from sclatent.io.by_seed import best_seed
 
 METHODS = {"components": "components", "kmeans_latent": "k-means"}  # the first that a model has is drawn
 COLUMNS = 2

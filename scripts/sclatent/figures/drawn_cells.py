@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sclatent.drawn import ALL, UNNAMED
 from sclatent.figures.style import STYLE, UNMATCHED, WIDTH, Look, legend, looks_of, looks_of_groups, name_row, say, scatter
+from sclatent.generation.drawn import ALL, UNNAMED
 
 METRICS = {"two_sample_auc": "AUC", "right_label": "right label"}
 ORIGINS = {"real": Look("#BBBBBB", "o"), "drawn": Look("black", "o")}  # drawn for no type, too

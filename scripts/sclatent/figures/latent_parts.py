@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sclatent.figures.style import STYLE, WIDTH, legend, looks_of, looks_of_groups, name_row, say, scatter
-from sclatent.seeds import best_seed, umap_key
+from sclatent.io.by_seed import best_seed, umap_key
 
 PARTS = {"mean": "z, mean", "sample": "z, sample", "w_mean": "w, mean", "w_sample": "w, sample"}
 

@@ -21,7 +21,7 @@ from sclatent.figures.style import (
     scatter,
     without_ticks,
 )
-from sclatent.seeds import arrays_of, umap_key
+from sclatent.io.by_seed import arrays_of, umap_key
 
 
 def latent_space(

@@ -5,9 +5,9 @@ from pathlib import Path
 import anndata as ad
 import plotly.graph_objects as go
 
-from sclatent.atomic import replacing
 from sclatent.figures.latent_space import shown_seed
 from sclatent.figures.style import looks_of
+from sclatent.io.atomic import replacing
 
 MOST_DRAWN = 3_000  # cells of a map, evenly spread; more would make the page heavy
 SYMBOLS = {"o": "circle", "^": "diamond", "s": "square", "D": "diamond-open", "v": "cross"}

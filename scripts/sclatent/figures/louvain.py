@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sclatent.figures.style import SMALL, STYLE, WIDTH, Look, legend, looks_of, name_row, say, scatter
-from sclatent.seeds import best_seed, umap_key
+from sclatent.io.by_seed import best_seed, umap_key
 
 METHOD = "louvain_latent"
 

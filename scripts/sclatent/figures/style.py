@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from sclatent.atomic import replacing
+from sclatent.io.atomic import replacing
 
 WIDTH = 7.1  # inches, two columns of a journal
 SMALL = 6  # points, of what need not be read at once; within heat maps and rankings one less

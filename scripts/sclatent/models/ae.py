@@ -3,10 +3,10 @@
 from pydantic import Field
 from torch import Tensor
 
-from sclatent.likelihoods import LIKELIHOODS
 from sclatent.models.base import Batch, LatentModel, Latents
 from sclatent.models.hyperparameters import AutoencoderHyperparameters
-from sclatent.networks import hidden_layers, mlp
+from sclatent.nn.layers import hidden_layers, mlp
+from sclatent.nn.likelihoods import LIKELIHOODS
 
 
 class Hyperparameters(AutoencoderHyperparameters):

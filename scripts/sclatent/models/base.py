@@ -1,7 +1,7 @@
 """The interface of every model: how a batch becomes a loss, cells become latents, latents become expression, cells are drawn.
 
 A family is one file beside this one with two classes: `Hyperparameters` (read without importing the file) and `Model`.
-Randomness comes from torch's global generator, which `sclatent.determinism` seeds.
+Randomness comes from torch's global generator, which `sclatent.common.determinism` seeds.
 """
 
 from collections.abc import Callable

@@ -6,9 +6,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sclatent.distributions import draw_normal
 from sclatent.models import gmvae
 from sclatent.models.hyperparameters import MixtureHyperparameters
+from sclatent.nn.divergences import draw_normal
 
 FlipPath = Literal["w", "z", "z_shift", "sample"]
 

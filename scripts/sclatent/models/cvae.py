@@ -6,11 +6,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sclatent.distributions import draw_normal, kl_normal
 from sclatent.models import vae
 from sclatent.models.base import Generated, each_condition, with_condition
 from sclatent.models.hyperparameters import VariationalHyperparameters
-from sclatent.networks import soft_clip
+from sclatent.nn.divergences import draw_normal, kl_normal
+from sclatent.nn.layers import soft_clip
 
 
 class Hyperparameters(VariationalHyperparameters):

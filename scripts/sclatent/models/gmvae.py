@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from torch.distributions import Dirichlet, RelaxedOneHotCategorical
 from torch.nn.functional import cross_entropy, log_softmax, normalize, one_hot, softplus
 
-from sclatent.distributions import (
+from sclatent.common.errors import TrainingError
+from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
+from sclatent.models.hyperparameters import MixtureHyperparameters
+from sclatent.models.vae import below_overflow, rise
+from sclatent.nn.adam import Adam
+from sclatent.nn.divergences import (
     collapsed_dirichlet,
     draw_normal,
     kl_categorical,
@@ -20,13 +25,8 @@ from sclatent.distributions import (
     kl_normal,
     kl_standard_normal,
 )
-from sclatent.errors import TrainingError
-from sclatent.likelihoods import LIKELIHOODS
-from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
-from sclatent.models.hyperparameters import MixtureHyperparameters
-from sclatent.models.vae import below_overflow, rise
-from sclatent.networks import hidden_layers, mlp, soft_clip
-from sclatent.optimizers import Adam
+from sclatent.nn.layers import hidden_layers, mlp, soft_clip
+from sclatent.nn.likelihoods import LIKELIHOODS
 
 MEAN_BOUNDS, LOG_VAR_BOUNDS = (-5.0, 5.0), (-9.0, 1.0)
 

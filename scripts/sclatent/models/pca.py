@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sclatent.models.base import Batch, LatentModel, Latents
 from sclatent.models.hyperparameters import BaseHyperparameters
-from sclatent.principal import principal_axes
+from sclatent.nn.principal_axes import principal_axes
 
 
 class Hyperparameters(BaseHyperparameters):

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from sclatent.distributions import draw_normal, kl_standard_normal
-from sclatent.likelihoods import LIKELIHOODS
 from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
 from sclatent.models.hyperparameters import VariationalHyperparameters
-from sclatent.networks import hidden_layers, mlp, soft_clip
+from sclatent.nn.divergences import draw_normal, kl_standard_normal
+from sclatent.nn.layers import hidden_layers, mlp, soft_clip
+from sclatent.nn.likelihoods import LIKELIHOODS
 
 LARGEST_LOG_VAR = 20.0  # the exponential of 89 is infinite in float32, and the slope of an infinite loss is not a number
 

@@ -7,10 +7,10 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from sclatent.distributions import draw_normal, kl_spike_and_slab
 from sclatent.models import vae
 from sclatent.models.base import Batch, Latents
 from sclatent.models.hyperparameters import Share, VariationalHyperparameters
+from sclatent.nn.divergences import draw_normal, kl_spike_and_slab
 
 
 class Hyperparameters(VariationalHyperparameters):

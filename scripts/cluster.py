@@ -10,7 +10,11 @@ from sclatent.io.tables import write_table
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     adata = read_matrix(files.latents)
-    shares = {seed: array for (name, seed), array in arrays_of(adata).items() if name == "responsibilities"}
+    shares = {
+        seed: array
+        for (name, seed), array in arrays_of(adata).items()
+        if name == "responsibilities"
+    }
     table = cluster_seeds(
         adata.obs_names,
         adata.obs["cell_type"].to_numpy(),

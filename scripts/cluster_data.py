@@ -15,7 +15,9 @@ def main(snakemake):
     make_deterministic(0, params.threads)
     adata = read_matrix(data)
     adata = adata[in_training(adata)].copy()
-    table = pd.DataFrame({"cell": adata.obs_names, "cluster": data_clusters(adata, **params.clusters)})
+    table = pd.DataFrame(
+        {"cell": adata.obs_names, "cluster": data_clusters(adata, **params.clusters)}
+    )
     write_table(table, snakemake.output[0], "data_clusters", provenance(snakemake, [data]))
 
 

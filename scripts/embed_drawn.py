@@ -8,10 +8,14 @@ from sclatent.io.matrices import read_matrix, write_matrix
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    drawn = {model: read_matrix(path) for model, path in zip(params.models, files.drawn, strict=True)}
+    drawn = {
+        model: read_matrix(path) for model, path in zip(params.models, files.drawn, strict=True)
+    }
     make_deterministic(SEED, params.threads)
     maps = drawn_map(read_matrix(files.data), drawn, params.n_neighbors)
-    write_matrix(maps, snakemake.output[0], "drawn_map", provenance(snakemake, [files.data, *files.drawn]))
+    write_matrix(
+        maps, snakemake.output[0], "drawn_map", provenance(snakemake, [files.data, *files.drawn])
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ def main(snakemake):
             wanted.append(("tsne_3d", 3))
         for name, n_components in wanted:
             make_deterministic(seed, params.threads)
-            maps[name, seed] = tsne(latent, n_components, params.perplexity, params.max_iter, seed, params.threads)
+            maps[name, seed] = tsne(
+                latent, n_components, params.perplexity, params.max_iter, seed, params.threads
+            )
     embedding = collect_seeds(adata.obs, maps, failures_of(adata))
     write_matrix(embedding, snakemake.output[0], "embedding", provenance(snakemake, [latents]))
 

@@ -25,15 +25,21 @@ def main(snakemake):
         values = values.take(np.flatnonzero(~values.training))
         obs = obs.loc[values.cells]
     arrays, losses, failed = {}, {}, {}
-    for seed, weights, path, record in zip(params.seeds, files.weights, files.runs, records, strict=True):
+    for seed, weights, path, record in zip(
+        params.seeds, files.weights, files.runs, records, strict=True
+    ):
         if record["status"] == "failed":
             failed[seed] = record["reason"]
             continue
         trained, condition = load_trained(weights, path, device), None
         if params.condition is not None:
-            condition, _ = read_conditions(files.data, params.condition, values.cells, tuple(record["conditions"]))
+            condition, _ = read_conditions(
+                files.data, params.condition, values.cells, tuple(record["conditions"])
+            )
         make_deterministic(seed, params.threads)
-        latents, reason = or_reason(lambda trained=trained, condition=condition: encode(trained, values, condition))
+        latents, reason = or_reason(
+            lambda trained=trained, condition=condition: encode(trained, values, condition)
+        )
         if latents is None:
             failed[seed] = reason
         else:
@@ -41,7 +47,9 @@ def main(snakemake):
             losses[seed] = loss_to_choose_by(trained, values, condition)
     inputs = {files.data, files.trained_on, *files.weights, *files.runs}
     origin = provenance(snakemake, sorted(inputs), device=device_name(device))
-    adata = with_losses(collect_seeds(obs, arrays, failed), losses, "all" if values.training.all() else "held_out")
+    adata = with_losses(
+        collect_seeds(obs, arrays, failed), losses, "all" if values.training.all() else "held_out"
+    )
     write_matrix(adata, snakemake.output[0], "latents", origin)
 
 

@@ -6,7 +6,9 @@ from sclatent.report.exports import write_parquet
 
 
 def main(snakemake):
-    for kind, source, path in zip(snakemake.params.kinds, snakemake.input.tables, snakemake.output, strict=True):
+    for kind, source, path in zip(
+        snakemake.params.kinds, snakemake.input.tables, snakemake.output, strict=True
+    ):
         write_parquet(read_table(source, kind), path, kind, provenance(snakemake, [source]))
 
 

@@ -8,7 +8,13 @@ from sclatent.data.locations import data_directories, download_directory
 def main(snakemake):
     settings = snakemake.config["data_directories"]
     file = {**snakemake.config["published"][snakemake.wildcards.file], **snakemake.params.pin}
-    fetch(file, data_directories(settings), download_directory(settings), snakemake.output[0], terminal())
+    fetch(
+        file,
+        data_directories(settings),
+        download_directory(settings),
+        snakemake.output[0],
+        terminal(),
+    )
 
 
 if __name__ == "__main__":

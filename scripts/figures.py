@@ -14,9 +14,18 @@ from sclatent.pipeline.notebooks import execute
 
 def main(snakemake):
     files, log = snakemake.input, snakemake.log
-    data = [path for name, paths in files.items() if name not in ("code", "template") for path in _as_list(paths)]
+    data = [
+        path
+        for name, paths in files.items()
+        if name not in ("code", "template")
+        for path in _as_list(paths)
+    ]
     origin = as_text(provenance(snakemake, [files.template, *data]))
-    parameters = {**snakemake.params.parameters, "figure": str(snakemake.output.figure), "provenance": origin}
+    parameters = {
+        **snakemake.params.parameters,
+        "figure": str(snakemake.output.figure),
+        "provenance": origin,
+    }
     execute(files.template, log.notebook, parameters, library=Path(__file__).parent)
     with replacing(snakemake.output.notebook) as notebook:
         shutil.copyfile(log.notebook, notebook)

@@ -20,7 +20,12 @@ SEED = 0  # of what is compared with, the same for all models and seeds
 
 
 def main(snakemake):
-    files, output, params, wildcards = snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards
+    files, output, params, wildcards = (
+        snakemake.input,
+        snakemake.output,
+        snakemake.params,
+        snakemake.wildcards,
+    )
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     adata, latents = read_matrix(files.data), read_matrix(files.latents)
     make_deterministic(SEED, params.threads)
@@ -33,10 +38,17 @@ def main(snakemake):
         tagging[:] = True
     shares, failed = arrays_of(latents), failures_of(latents)
     tables, missing = [], []
-    best, kept = best_seed(latents), no_cells(adata.var_names, params.incomparable or "every seed failed")
+    best, kept = (
+        best_seed(latents),
+        no_cells(adata.var_names, params.incomparable or "every seed failed"),
+    )
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
         if reason := params.incomparable or failed.get(seed):
-            missing.append(absent_table("generation", wildcards.dataset, [("all", reason)], wildcards.model, seed))
+            missing.append(
+                absent_table(
+                    "generation", wildcards.dataset, [("all", reason)], wildcards.model, seed
+                )
+            )
             continue
         trained, record = load_trained(weights, path, device), read_record(path)
         tags = None
@@ -47,12 +59,25 @@ def main(snakemake):
         found, reason = or_reason(lambda asked=asked: _draw_and_score(asked, real))
         drawn, rows, absent = found or (None, [], [("all", reason)])
         if seed == best:
-            kept = as_matrix(drawn, adata.var_names, seed) if found else no_cells(adata.var_names, reason)
+            kept = (
+                as_matrix(drawn, adata.var_names, seed)
+                if found
+                else no_cells(adata.var_names, reason)
+            )
         names = {"dataset": wildcards.dataset, "model": wildcards.model, "seed": seed}
         tables.append(pd.DataFrame(rows, columns=MEASURED).assign(**names))
         missing.append(absent_table("generation", wildcards.dataset, absent, wildcards.model, seed))
-    origin = provenance(snakemake, [files.data, files.latents, *files.weights, *files.runs], device=device_name(device))
-    write_table(as_kind(concat_tables(tables, "generation"), "generation"), output.scores, "generation", origin)
+    origin = provenance(
+        snakemake,
+        [files.data, files.latents, *files.weights, *files.runs],
+        device=device_name(device),
+    )
+    write_table(
+        as_kind(concat_tables(tables, "generation"), "generation"),
+        output.scores,
+        "generation",
+        origin,
+    )
     write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
     write_matrix(kept, output.drawn, "drawn", origin)
 

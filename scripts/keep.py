@@ -7,7 +7,9 @@ from sclatent.report.paper import shown_rows
 
 def main(snakemake):
     source, kind = snakemake.input.table, snakemake.wildcards.table
-    write_table(shown_rows(read_table(source, kind)), snakemake.output[0], kind, read_provenance(source))
+    write_table(
+        shown_rows(read_table(source, kind)), snakemake.output[0], kind, read_provenance(source)
+    )
 
 
 if __name__ == "__main__":

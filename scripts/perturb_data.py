@@ -29,8 +29,15 @@ def main(snakemake):
     origin = provenance(snakemake, [files.data], SEED)
     write_table(markers, output.markers, "markers", origin)
     write_table(as_kind(scores, "perturbation"), output.scores, "perturbation", origin)
-    write_table(as_kind(concat_tables([real, predicted], "responses"), "responses"), output.responses, "responses", origin)
-    write_table(absent_table("perturbation", params.dataset, missing), output.absent, "absent", origin)
+    write_table(
+        as_kind(concat_tables([real, predicted], "responses"), "responses"),
+        output.responses,
+        "responses",
+        origin,
+    )
+    write_table(
+        absent_table("perturbation", params.dataset, missing), output.absent, "absent", origin
+    )
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ def main(snakemake):
     make_deterministic(0, params.threads)
     adata, steps, cells = preprocess(read_large_matrix(counts), **params.settings)
     if params.clusters is not None:
-        from sclatent.clustering.of_dataset import data_clusters  # imports what data with labels do without
+        from sclatent.clustering.of_dataset import (
+            data_clusters,
+        )  # imports what data with labels do without
 
         clusters = pd.Series(data_clusters(adata, **params.clusters), index=adata.obs_names)
         adata.obs["cell_type"] = ("cluster " + clusters.astype(str)).astype("category")

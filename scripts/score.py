@@ -10,17 +10,25 @@ from sclatent.metrics.agreement import score_table
 
 def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
-    dataset, obs = snakemake.wildcards.dataset, read_obs(files.data).loc[read_obs(files.latents[0]).index]
+    dataset, obs = (
+        snakemake.wildcards.dataset,
+        read_obs(files.data).loc[read_obs(files.latents[0]).index],
+    )
     tables, missing = [], []
     for model, latents, clusters in zip(params.models, files.latents, files.clusters, strict=True):
         of_latents, absent = score_latents(read_matrix(latents), obs)
-        found = [score_table(read_table(clusters, "clusters"), obs["cell_type"], obs["split"]), of_latents]
+        found = [
+            score_table(read_table(clusters, "clusters"), obs["cell_type"], obs["split"]),
+            of_latents,
+        ]
         tables += [table.assign(dataset=dataset, model=model) for table in found]
         missing.append(absent_table("clustering", dataset, absent, model))
     scores = with_floor(concat_tables(tables, "scores"), params.floors, params.n_components)
     origin = provenance(snakemake, [*files.latents, *files.clusters, files.data])
     write_table(as_kind(scores, "scores"), output.scores, "scores", origin)
-    write_table(as_kind(concat_tables(missing, "absent"), "absent"), output.absent, "absent", origin)
+    write_table(
+        as_kind(concat_tables(missing, "absent"), "absent"), output.absent, "absent", origin
+    )
 
 
 if __name__ == "__main__":

@@ -73,11 +73,16 @@ def test_clusters_of_fewer_genes_than_asked_for_follow_the_types(pbmc, default_c
 
 def test_no_label_takes_part(pbmc, default_clusters):
     others = pbmc.copy()
-    others.obs["cell_type"] = pd.Categorical(np.random.default_rng(0).permutation(pbmc.obs["cell_type"]))
+    others.obs["cell_type"] = pd.Categorical(
+        np.random.default_rng(0).permutation(pbmc.obs["cell_type"])
+    )
     np.testing.assert_array_equal(clusters_of(others), default_clusters)
 
 
-@pytest.mark.parametrize("settings", [{"n_top_genes": 300}, {"flavor": "cell_ranger", "n_top_genes": 300}, {"scale": False}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"n_top_genes": 300}, {"flavor": "cell_ranger", "n_top_genes": 300}, {"scale": False}],
+)
 def test_other_settings_give_other_clusters(pbmc, default_clusters, settings):
     found = clusters_of(pbmc, **settings)
     assert len(found) == 700

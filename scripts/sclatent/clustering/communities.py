@@ -45,5 +45,7 @@ def leiden(graph: igraph.Graph, resolution: float) -> np.ndarray:
     modularity. Its random choices come from Python's random generator, which `sclatent.common.determinism` seeds. Source: Traag,
     Waltman and van Eck 2019, in igraph.
     """
-    partition = graph.community_leiden("modularity", weights="weight", resolution=resolution, n_iterations=2)
+    partition = graph.community_leiden(
+        "modularity", weights="weight", resolution=resolution, n_iterations=2
+    )
     return np.asarray(partition.membership, dtype=np.int64)

@@ -21,18 +21,24 @@ def kmeans(points: np.ndarray, n_clusters: int, n_init: int, seed: int) -> np.nd
     return KMeans(n_clusters, n_init=n_init, random_state=seed).fit(points).labels_.astype(np.int64)
 
 
-def communities(algorithm: str, graph: igraph.Graph, resolution: float, seed: int, threads: int) -> np.ndarray:
+def communities(
+    algorithm: str, graph: igraph.Graph, resolution: float, seed: int, threads: int
+) -> np.ndarray:
     """Return the clusters (n,) of a `community_graph` by an algorithm of COMMUNITIES that begins with a seed anew."""
     make_deterministic(seed, threads)
     return COMMUNITIES[algorithm](graph, resolution)
 
 
-def oracle(algorithm: str, graph: igraph.Graph, labels: np.ndarray, seed: int, threads: int) -> np.ndarray:
+def oracle(
+    algorithm: str, graph: igraph.Graph, labels: np.ndarray, seed: int, threads: int
+) -> np.ndarray:
     """Return the `communities` (n,) that agree best with labels (n,) of those at RESOLUTIONS: a bound, as labels choose.
 
     Agreement is the arithmetic NMI; of equals, the lowest resolution. Source: Luecken et al. 2022 (scIB).
     """
-    partitions = [communities(algorithm, graph, resolution, seed, threads) for resolution in RESOLUTIONS]
+    partitions = [
+        communities(algorithm, graph, resolution, seed, threads) for resolution in RESOLUTIONS
+    ]
     return max(partitions, key=lambda clusters: normalized_mutual_info_score(labels, clusters))
 
 
@@ -69,9 +75,13 @@ def cluster_seeds(
             found[seed, latent, divided_into(n)] = kmeans(points, n, n_init, seed)
         graph = community_graph(points, n_neighbors)
         for algorithm in COMMUNITIES:
-            found[seed, latent, f"{algorithm}_latent"] = communities(algorithm, graph, resolution, seed, threads)
+            found[seed, latent, f"{algorithm}_latent"] = communities(
+                algorithm, graph, resolution, seed, threads
+            )
             if latent == "mean":
-                found[seed, latent, f"{algorithm}_oracle"] = oracle(algorithm, graph, codes, seed, threads)
+                found[seed, latent, f"{algorithm}_oracle"] = oracle(
+                    algorithm, graph, codes, seed, threads
+                )
     for seed, shares in responsibilities.items():
         found[seed, "mean", "components"] = shares.argmax(axis=1)
     latent_of = {name: latent for latent, name in MAPPED.items()}
@@ -80,7 +90,9 @@ def cluster_seeds(
             make_deterministic(seed, threads)
             found[seed, latent_of[name], "kmeans_tsne"] = kmeans(points, n_clusters, n_init, seed)
     tables = [
-        pd.DataFrame({"cell": cells, "seed": seed, "latent": latent, "method": method, "cluster": clusters})
+        pd.DataFrame(
+            {"cell": cells, "seed": seed, "latent": latent, "method": method, "cluster": clusters}
+        )
         for (seed, latent, method), clusters in found.items()
     ]
     return concat_tables(tables, "clusters")

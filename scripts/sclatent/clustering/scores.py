@@ -14,7 +14,9 @@ METHOD = "latent"
 COMPARED = ["seed", "split", "method", "metric", "subset"]
 
 
-def score_latents(latents: ad.AnnData, obs: pd.DataFrame) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+def score_latents(
+    latents: ad.AnnData, obs: pd.DataFrame
+) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Return how far cell types are apart, and how well conditions and batches are mixed, in the mean latents of every seed.
 
     latents: of that kind; obs: with cell_type and, where cells have them, condition and batch. The columns are those of the kind
@@ -22,7 +24,10 @@ def score_latents(latents: ad.AnnData, obs: pd.DataFrame) -> tuple[pd.DataFrame,
     """
     labels = obs["cell_type"].to_numpy()
     groups = {group: obs[group].to_numpy() for group in GROUPS if group in obs}
-    rows, missing = [], [(f"{group} mixing", f"cells have no {group}") for group in GROUPS if group not in obs]
+    rows, missing = (
+        [],
+        [(f"{group} mixing", f"cells have no {group}") for group in GROUPS if group not in obs],
+    )
     if len(set(labels)) == 1:
         missing.append(("clusters", "all cells have one label, with which nothing can disagree"))
     for (latent, seed), points in arrays_of(latents).items():
@@ -36,12 +41,21 @@ def score_latents(latents: ad.AnnData, obs: pd.DataFrame) -> tuple[pd.DataFrame,
         for group, levels in groups.items():
             found, absent = mixing(points, levels, labels)
             values |= {f"{group}_{metric}": value for metric, value in found.items()}
-            missing += [(f"{group}_{metric} of {latent}, seed {seed}", reason) for metric, reason in absent.items()]
-        rows += [(seed, "all", latent, METHOD, metric, "all", value) for metric, value in values.items()]
-    return pd.DataFrame(rows, columns=["seed", "split", "latent", "method", "metric", "subset", "value"]), missing
+            missing += [
+                (f"{group}_{metric} of {latent}, seed {seed}", reason)
+                for metric, reason in absent.items()
+            ]
+        rows += [
+            (seed, "all", latent, METHOD, metric, "all", value) for metric, value in values.items()
+        ]
+    return pd.DataFrame(
+        rows, columns=["seed", "split", "latent", "method", "metric", "subset", "value"]
+    ), missing
 
 
-def with_floor(scores: pd.DataFrame, floors: dict[str, str], n_components: dict[str, int]) -> pd.DataFrame:
+def with_floor(
+    scores: pd.DataFrame, floors: dict[str, str], n_components: dict[str, int]
+) -> pd.DataFrame:
     """Return scores of models and their floors with the column floor: the score of the floor's mean latent with the same seed.
 
     floors: the model that is the floor of each model; a floor itself has none. n_components: of each mixture; the floor of its
@@ -52,10 +66,16 @@ def with_floor(scores: pd.DataFrame, floors: dict[str, str], n_components: dict[
     divided = {model: divided_into(n) for model, n in n_components.items()}
     scores = scores.assign(
         floor_model=scores["model"].map(lambda model: other.get(model, "")).astype(object),
-        floor_method=scores["method"].mask(scores["method"] == "components", scores["model"].map(divided)),
+        floor_method=scores["method"].mask(
+            scores["method"] == "components", scores["model"].map(divided)
+        ),
     )
     of_floor = scores.loc[scores["latent"] == "mean", ["model", *COMPARED, "value"]]
-    of_floor = of_floor.rename(columns={"model": "floor_model", "method": "floor_method", "value": "floor"})
+    of_floor = of_floor.rename(
+        columns={"model": "floor_model", "method": "floor_method", "value": "floor"}
+    )
     compared = ["floor_method" if name == "method" else name for name in COMPARED]
-    scores = scores.drop(columns="floor", errors="ignore").merge(of_floor, on=["floor_model", *compared], how="left")
+    scores = scores.drop(columns="floor", errors="ignore").merge(
+        of_floor, on=["floor_model", *compared], how="left"
+    )
     return scores.reindex(columns=list(TABLES["scores"]))

@@ -29,10 +29,16 @@ def make_deterministic(seed: int, threads: int) -> None:
     np.random.seed(seed)
     threadpool_limits(limits=threads)
     if torch := sys.modules.get("torch"):
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA's products repeat exactly only so
+        os.environ.setdefault(
+            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+        )  # CUDA's products repeat exactly only so
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, without its import of the compiler (1 s)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it did not write; half of the time
+        torch.set_deterministic_debug_mode(
+            "error"
+        )  # as use_deterministic_algorithms, without its import of the compiler (1 s)
+        torch.utils.deterministic.fill_uninitialized_memory = (
+            False  # nothing here reads what it did not write; half of the time
+        )
     if igraph := sys.modules.get("igraph"):
         igraph.set_random_number_generator(random)

@@ -14,7 +14,9 @@ FAULTS = {
     errno.EACCES: "no permission for {}; change its permissions",
     errno.EPERM: "no permission for {}; change its permissions",
 }
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # breaks of lines, and what commands a terminal
+CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+)  # breaks of lines, and what commands a terminal
 
 
 class UserError(Exception):
@@ -40,7 +42,9 @@ def fault_of_disk(error: BaseException, path: str | Path | None = None) -> UserE
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None
         if number in FAULTS:
-            return UserError(f"{FAULTS[number].format(path or error.filename or 'the results')} and run the same command again")
+            return UserError(
+                f"{FAULTS[number].format(path or error.filename or 'the results')} and run the same command again"
+            )
         error = error.__cause__ or error.__context__
     return None
 
@@ -55,4 +59,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     matches = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean '{matches[0]}'?" if matches else ";"
-    return f"{hint} known: {', '.join(known[:20])}{f' and {len(known) - 20} more' * (len(known) > 20)}"
+    return (
+        f"{hint} known: {', '.join(known[:20])}{f' and {len(known) - 20} more' * (len(known) > 20)}"
+    )

@@ -5,7 +5,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 # Names become parts of paths and of wildcards.
-Title = Annotated[str, StringConstraints(pattern=r"^[^{}]+$")]  # in braces Snakemake would look for wildcards
+Title = Annotated[
+    str, StringConstraints(pattern=r"^[^{}]+$")
+]  # in braces Snakemake would look for wildcards
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
@@ -15,4 +17,6 @@ class Section(BaseModel):
     Defaults are checked like what is given, so that 0 for a real number is the same whether it was written or left out.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )

@@ -24,10 +24,21 @@ SUFFIXES = {
     "10x_mtx": (".tar", ".tar.gz", ".tgz"),
 }
 # The files of a 10x matrix folder, each gzipped or not and with any prefix.
-MATRIX_PARTS = {"matrix": ("matrix.mtx",), "barcodes": ("barcodes.tsv",), "genes": ("features.tsv", "genes.tsv")}
+MATRIX_PARTS = {
+    "matrix": ("matrix.mtx",),
+    "barcodes": ("barcodes.tsv",),
+    "genes": ("features.tsv", "genes.tsv"),
+}
 
 
 def part_of_matrix(name: str) -> str | None:
     """Return which part of a 10x matrix a file is by its name, or None; names with a dot in front are macOS' own."""
     plain = name.removesuffix(".gz")
-    return next((part for part, ends in MATRIX_PARTS.items() if plain.endswith(ends) and not name.startswith(".")), None)
+    return next(
+        (
+            part
+            for part, ends in MATRIX_PARTS.items()
+            if plain.endswith(ends) and not name.startswith(".")
+        ),
+        None,
+    )

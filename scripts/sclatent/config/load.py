@@ -28,10 +28,21 @@ Objective = Literal["unsupervised", "pretraining", "supervised", "semi_supervise
 class Input(Section):
     """What models are given in place of normalised values; means, deviations and axes are those of training cells."""
 
-    scale: bool = Field(False, description="z-scores: each gene less its mean, by its standard deviation")
-    max_value: float | None = Field(None, gt=0, description="clip to at most this far from zero, after scaling")
-    n_pcs: int | None = Field(None, ge=1, description="principal components in place of genes; genes where left out")
-    mask: float = Field(0, ge=0, lt=1, description="share of the genes that each step hides from the encoder, to denoise")
+    scale: bool = Field(
+        False, description="z-scores: each gene less its mean, by its standard deviation"
+    )
+    max_value: float | None = Field(
+        None, gt=0, description="clip to at most this far from zero, after scaling"
+    )
+    n_pcs: int | None = Field(
+        None, ge=1, description="principal components in place of genes; genes where left out"
+    )
+    mask: float = Field(
+        0,
+        ge=0,
+        lt=1,
+        description="share of the genes that each step hides from the encoder, to denoise",
+    )
 
 
 class Supervision(Section):
@@ -40,8 +51,16 @@ class Supervision(Section):
     labels: Literal["cell_type", "louvain"] = Field(
         description="their cell types, or Louvain clusters of the data set's training cells, which use no label"
     )
-    share: float = Field(1.0, gt=0, le=1, description="share of the cells whose label is seen, drawn at random by the seed")
-    dataset: Name | None = Field(None, description="data set of the labelled cells; the one that is trained on where left out")
+    share: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="share of the cells whose label is seen, drawn at random by the seed",
+    )
+    dataset: Name | None = Field(
+        None,
+        description="data set of the labelled cells; the one that is trained on where left out",
+    )
 
 
 class Phase(Section):
@@ -63,21 +82,36 @@ class Training(Section):
         description="what is minimised: the loss of cells without labels; pretraining: that of a plain VAE, after which k-means "
         "places the components; supervised: that of labelled cells; semi_supervised: that of both in each step",
     )
-    phases: list[Phase] = Field([], description="parts of the training, one after the other; a single one where left out")
-    batch_size: int = Field(256, ge=1, description="cells a step; the last step of an epoch takes what is left")
-    optimizer: Literal["adam", "adamw"] = Field("adam", description="adam, or adamw with its decoupled weight decay")
+    phases: list[Phase] = Field(
+        [], description="parts of the training, one after the other; a single one where left out"
+    )
+    batch_size: int = Field(
+        256, ge=1, description="cells a step; the last step of an epoch takes what is left"
+    )
+    optimizer: Literal["adam", "adamw"] = Field(
+        "adam", description="adam, or adamw with its decoupled weight decay"
+    )
     weight_decay: float = Field(0, ge=0, description="weight decay")
-    schedule: Literal["constant", "cosine"] = Field("constant", description="course of the step size in each phase")
-    warmup: float = Field(0, ge=0, lt=1, description="share of each phase over which the step size rises from 0")
-    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient, to which larger ones are scaled down")
-    validation: float = Field(0, ge=0, lt=1, description="share of the training cells on which the loss is only watched")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="course of the step size in each phase"
+    )
+    warmup: float = Field(
+        0, ge=0, lt=1, description="share of each phase over which the step size rises from 0"
+    )
+    clip_norm: float | None = Field(
+        None, gt=0, description="largest norm of the gradient, to which larger ones are scaled down"
+    )
+    validation: float = Field(
+        0, ge=0, lt=1, description="share of the training cells on which the loss is only watched"
+    )
     patience: int | None = Field(
         None,
         ge=1,
         description="end a phase after as many epochs without a lower loss on validation cells, and keep the best weights",
     )
     precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16: matrix products in bfloat16, where the processor has instructions for them; elsewhere fp32"
+        "fp32",
+        description="bf16: matrix products in bfloat16, where the processor has instructions for them; elsewhere fp32",
     )
 
     @model_validator(mode="after")
@@ -89,7 +123,10 @@ class Training(Section):
     def with_phases(self) -> "Training":
         """Return the training with every phase written out."""
         own = self.model_dump(include=set(Phase.model_fields))
-        phases = [Phase(**{**own, **phase.model_dump(exclude_none=True)}) for phase in self.phases or [Phase()]]
+        phases = [
+            Phase(**{**own, **phase.model_dump(exclude_none=True)})
+            for phase in self.phases or [Phase()]
+        ]
         return self.model_copy(update={"phases": phases})
 
 
@@ -98,13 +135,20 @@ class Model(Section):
 
     title: Title = Field(description="name shown in figures and tables")
     family: str = Field(description="file of the family in scripts/sclatent/models, without .py")
-    hyperparameters: dict[str, Any] = Field({}, description="those of the family; the rest keep their defaults")
+    hyperparameters: dict[str, Any] = Field(
+        {}, description="those of the family; the rest keep their defaults"
+    )
     input: Input = Field(Input(), description="what it is given")
     condition: Literal["condition", "batch", "cell_type"] = Field(
-        "condition", description="the label that it is told of each cell, if its family is conditional"
+        "condition",
+        description="the label that it is told of each cell, if its family is conditional",
     )
-    supervision: Supervision | None = Field(None, description="labels that its training sees; none where left out")
-    training: Training = Field(Training(), description="how it is trained; without effect on closed-form families")
+    supervision: Supervision | None = Field(
+        None, description="labels that its training sees; none where left out"
+    )
+    training: Training = Field(
+        Training(), description="how it is trained; without effect on closed-form families"
+    )
 
 
 class Embedding(Section):
@@ -114,7 +158,8 @@ class Embedding(Section):
     max_iter: int = Field(1000, ge=250, description="iterations of t-SNE")
     n_neighbors: int = Field(15, ge=2, description="neighbours of UMAP")
     sample: bool = Field(
-        False, description="2-D t-SNE of one draw of the latent, too, which the PBMC3k report mapped; k-means on it is scored"
+        False,
+        description="2-D t-SNE of one draw of the latent, too, which the PBMC3k report mapped; k-means on it is scored",
     )
 
 
@@ -122,16 +167,21 @@ class Clustering(Section):
     """k-means, Louvain and Leiden on the latents."""
 
     n_init: int = Field(100, ge=1, description="starts of k-means, of which the best is kept")
-    n_neighbors: int = Field(15, ge=2, description="neighbours in the graph that Louvain and Leiden partition")
+    n_neighbors: int = Field(
+        15, ge=2, description="neighbours in the graph that Louvain and Leiden partition"
+    )
     resolution: float = Field(1.0, gt=0, description="resolution of Louvain and Leiden")
 
 
 class Perturbation(Section):
     """Prediction of treated cells, on data sets with a control."""
 
-    cell_types: list[str] = Field([], description="cell types whose treated cells are held out in turn and predicted")
+    cell_types: list[str] = Field(
+        [], description="cell types whose treated cells are held out in turn and predicted"
+    )
     in_sample: bool = Field(
-        True, description="predict treated cells also where models have seen treated cells of all types, as the thesis does"
+        True,
+        description="predict treated cells also where models have seen treated cells of all types, as the thesis does",
     )
 
 
@@ -141,18 +191,23 @@ class Study(Section):
     title: Title = Field(description="name shown in the report")
     datasets: list[Name] = Field(min_length=1, description="names of data sets")
     models: list[Name] = Field(min_length=1, description="names of models")
-    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(min_length=1, description="one training a seed")
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
+        min_length=1, description="one training a seed"
+    )
     evaluations: list[Literal["clustering", "generation", "perturbation"]] = Field(
         ["clustering", "generation"],
         min_length=1,
         description="what is scored: clusters of the latents, which are also mapped; generated cells; predicted treated cells",
     )
     split: Literal["all", "held_out"] = Field(
-        "all", description="cells whose latents are kept, mapped, clustered and scored: all, or of large data those held out"
+        "all",
+        description="cells whose latents are kept, mapped, clustered and scored: all, or of large data those held out",
     )
     embedding: Embedding = Field(Embedding(), description="how its latents are mapped")
     clustering: Clustering = Field(Clustering(), description="how its latents are clustered")
-    perturbation: Perturbation = Field(Perturbation(), description="what is predicted, if perturbation is among the evaluations")
+    perturbation: Perturbation = Field(
+        Perturbation(), description="what is predicted, if perturbation is among the evaluations"
+    )
 
 
 class Config(Section):
@@ -160,9 +215,14 @@ class Config(Section):
 
     run: list[Name] = Field(min_length=1, description="studies that a plain run makes")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where models run; auto: on a GPU where the job was given one, and on the processor where not"
+        "auto",
+        description="where models run; auto: on a GPU where the job was given one, and on the processor where not",
     )
-    threads: int = Field(1, ge=1, description="threads of each numerical job; results are bit-identical at equal threads")
+    threads: int = Field(
+        1,
+        ge=1,
+        description="threads of each numerical job; results are bit-identical at equal threads",
+    )
     data_directories: list[str] = Field(
         ["data"],
         min_length=1,
@@ -202,7 +262,9 @@ def load(raw: dict) -> Config:
         for kind in ("datasets", "models", "seeds"):
             entries = getattr(study, kind)
             if repeated := {entry for entry in entries if entries.count(entry) > 1}:
-                raise UserError(f"configuration: studies.{name}.{kind} names {sorted(repeated)[0]!r} twice; name it once")
+                raise UserError(
+                    f"configuration: studies.{name}.{kind} names {sorted(repeated)[0]!r} twice; name it once"
+                )
         for dataset in study.datasets:
             _check_reference(f"studies.{name}.datasets", dataset, config.datasets)
             if study.split == "held_out" and not config.datasets[dataset].holds_out:
@@ -248,9 +310,15 @@ def floors(config: Config, study: str) -> tuple[dict[str, str], dict[str, Model]
     models = {name: config.models[name] for name in config.studies[study].models}
     own = {_width_and_input(model): name for name, model in models.items() if model.family == "pca"}
     wide = {(WIDE, *given) for _, *given in map(_width_and_input, models.values())}
-    added = {key: _pca(*key) for key in sorted({*map(_width_and_input, models.values()), *wide} - set(own), key=str)}
+    added = {
+        key: _pca(*key)
+        for key in sorted({*map(_width_and_input, models.values()), *wide} - set(own), key=str)
+    }
     names = own | {key: name for key, (name, _) in added.items()}
-    found = {name: name if model.family == "pca" else names[_width_and_input(model)] for name, model in models.items()}
+    found = {
+        name: name if model.family == "pca" else names[_width_and_input(model)]
+        for name, model in models.items()
+    }
     return found, dict(added.values())
 
 
@@ -274,7 +342,12 @@ def _pca(width: int, scale: bool, max_value: float | None) -> tuple[str, Model]:
 
 def published_files(config: Config) -> dict[str, File]:
     """Return the files of all data sets that fetching brings here, by name."""
-    return {file.name: file for dataset in config.datasets.values() for file in dataset.files.values() if file.name}
+    return {
+        file.name: file
+        for dataset in config.datasets.values()
+        for file in dataset.files.values()
+        if file.name
+    }
 
 
 def _check_perturbation(name: str, study: Study, config: Config) -> None:
@@ -283,19 +356,30 @@ def _check_perturbation(name: str, study: Study, config: Config) -> None:
     for dataset in study.datasets:
         settings = config.datasets[dataset]
         if not settings.has_treatment:
-            raise UserError(f"{where} data set '{dataset}' has no control; name columns.condition and control, or leave it out")
+            raise UserError(
+                f"{where} data set '{dataset}' has no control; name columns.condition and control, or leave it out"
+            )
         if settings.scale is not None or settings.balance is not None:
-            raise UserError(f"{where} data set '{dataset}' is scaled or balanced; scale by the models' input instead")
+            raise UserError(
+                f"{where} data set '{dataset}' is scaled or balanced; scale by the models' input instead"
+            )
         if settings.holdout is not None and (settings.holdout.cells or settings.holdout.treated):
-            raise UserError(f"{where} data set '{dataset}' holds out cells by label; perturbation.cell_types does that in turn")
+            raise UserError(
+                f"{where} data set '{dataset}' holds out cells by label; perturbation.cell_types does that in turn"
+            )
         if settings.labels == "derived" and study.perturbation.cell_types:
             raise UserError(
                 f"{where} cell types of data set '{dataset}' are derived after cells are held out; "
                 "leave perturbation.cell_types out"
             )
         for model in study.models:
-            if explains_counts(config.models[model].hyperparameters) and settings.normalization != "log":
-                raise UserError(f"{where} model '{model}' predicts counts, and '{dataset}' has no logarithms of them")
+            if (
+                explains_counts(config.models[model].hyperparameters)
+                and settings.normalization != "log"
+            ):
+                raise UserError(
+                    f"{where} model '{model}' predicts counts, and '{dataset}' has no logarithms of them"
+                )
     if not study.perturbation.cell_types and not study.perturbation.in_sample:
         raise UserError(
             f"{where} perturbation.cell_types is empty and in_sample false; give cell types, or let in_sample be true"
@@ -320,9 +404,13 @@ def _check_labels(study: str, dataset: str, model: str, config: Config) -> None:
     for name, label in seen:
         where = f"configuration: studies.{study}: model '{model}' is told the {label} of each cell"
         if label not in labels_of(config.datasets[name]):
-            raise UserError(f"{where}, which data set '{name}' does not have; choose another of the two, or name its column")
+            raise UserError(
+                f"{where}, which data set '{name}' does not have; choose another of the two, or name its column"
+            )
         if label == "cell_type" and config.datasets[name].labels == "derived":
-            raise UserError(f"{where}, but those of '{name}' are derived from all cells, held out or not; use labels: louvain")
+            raise UserError(
+                f"{where}, but those of '{name}' are derived from all cells, held out or not; use labels: louvain"
+            )
 
 
 def _with_defaults(name: str, model: Model) -> Model:
@@ -337,7 +425,9 @@ def _with_defaults(name: str, model: Model) -> Model:
     except ValidationError as error:
         raise UserError(_one_line(error, family, f"{where}.hyperparameters")) from error
     if getattr(complete, "batch_norm", False) and model.training.batch_size == 1:
-        raise UserError(f"configuration: {where}.training.batch_size is 1, but batch normalisation needs 2 cells or more")
+        raise UserError(
+            f"configuration: {where}.training.batch_size is 1, but batch normalisation needs 2 cells or more"
+        )
     training = model.training.with_phases()
     objectives = {phase.objective for phase in training.phases}
     if objectives != {"unsupervised"} and not family.mixture:
@@ -369,7 +459,9 @@ def _texts(raw: dict) -> Iterator[tuple[str, str]]:
 
 def _check_reference(where: str, name: str, known: dict) -> None:
     if name not in known:
-        raise UserError(f"configuration: {where} names '{name}', which is not defined{nearest(name, known)}")
+        raise UserError(
+            f"configuration: {where} names '{name}', which is not defined{nearest(name, known)}"
+        )
 
 
 def _one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
@@ -384,7 +476,9 @@ def _one_line(error: ValidationError, model: type[BaseModel], prefix: str = "") 
     if first["type"] == "value_error":
         return f"configuration: '{where}': {first['ctx']['error']}"
     rule = re.sub("^[A-Z][a-z]* should", "it should", first["msg"])
-    rule = re.sub("a valid dictionary( or instance of [A-Za-z]*)?", "a mapping of keys to values", rule)
+    rule = re.sub(
+        "a valid dictionary( or instance of [A-Za-z]*)?", "a mapping of keys to values", rule
+    )
     return f"configuration: '{where}' is {SHORT.repr(first['input'])}, but {rule} ({_description(model, path)})"
 
 
@@ -405,6 +499,10 @@ def _description(model: type[BaseModel], path: list) -> str:
     """Return the meaning of the innermost named field on a path."""
     for end in range(len(path), 0, -1):
         section = _field_type(model, path[: end - 1])
-        if isinstance(section, type) and issubclass(section, BaseModel) and path[end - 1] in section.model_fields:
+        if (
+            isinstance(section, type)
+            and issubclass(section, BaseModel)
+            and path[end - 1] in section.model_fields
+        ):
             return section.model_fields[path[end - 1]].description
     return "see config/README.md"

@@ -31,7 +31,9 @@ def balance(
     rows = np.flatnonzero(values.training)
     missing = pd.Index(values.cells[rows]).difference(groups.index)
     if len(missing):
-        raise UserError(f"{len(missing)} training cells have no group to balance by, the first {missing[0]}")
+        raise UserError(
+            f"{len(missing)} training cells have no group to balance by, the first {missing[0]}"
+        )
     group = groups[values.cells[rows]].astype(str).to_numpy()
     drawn = np.concatenate([rng.choice(rows[group == name], n) for name in np.unique(group)])
     if augment:
@@ -40,9 +42,16 @@ def balance(
     x = values.dense(drawn) if dense else values.x[drawn]
     if noise:
         x = x + np.float32(noise) * rng.standard_normal(x.shape, dtype=np.float32)
-    obs = pd.DataFrame({"drawn": pd.Categorical(values.cells[drawn])}, index=[f"row_{i}" for i in range(len(drawn))])
+    obs = pd.DataFrame(
+        {"drawn": pd.Categorical(values.cells[drawn])},
+        index=[f"row_{i}" for i in range(len(drawn))],
+    )
     if not standardize:
         return ad.AnnData(x, obs=obs)
     # In double precision, in which the deviation of a constant gene is exactly 0.
     mean, std = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-    return ad.AnnData(standardized(x, mean, std), obs=obs, var=pd.DataFrame({"mean": mean, "std": std}).rename(index=str))
+    return ad.AnnData(
+        standardized(x, mean, std),
+        obs=obs,
+        var=pd.DataFrame({"mean": mean, "std": std}).rename(index=str),
+    )

@@ -19,9 +19,9 @@ import requests
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
-from sclatent.io.atomic import replacing
-from sclatent.data.locations import find, no_downloads, nowhere
 from sclatent.common.errors import UserError
+from sclatent.data.locations import find, no_downloads, nowhere
+from sclatent.io.atomic import replacing
 from sclatent.io.provenance import sha256_of
 
 CONNECT_TIMEOUT = 10  # seconds until a server takes a connection
@@ -30,7 +30,10 @@ ATTEMPTS = 4  # requests to one URL that may break
 PAUSE = 1  # seconds after the first break; each further pause is twice as long
 CHUNK = 1 << 16  # bytes read at most at once
 
-_WEB_PAGE = re.compile(rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head)\b", re.I | re.S)
+_WEB_PAGE = re.compile(
+    rb"(\xef\xbb\xbf)?\s*(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*<(!doctype\s+html|html|head)\b",
+    re.I | re.S,
+)
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +75,12 @@ def fetch(
     else:
         raise nowhere(name, directories)
     if not _has_checksum(file):
-        log.warning("%s has no checksum to compare with; that of %s is SHA-256 %s", name, source, sha256_of(source))
+        log.warning(
+            "%s has no checksum to compare with; that of %s is SHA-256 %s",
+            name,
+            source,
+            sha256_of(source),
+        )
     with replacing(destination) as temporary:
         shutil.copyfile(source, temporary)
     log.info("took %s from %s", name, source)
@@ -83,12 +91,18 @@ def _packaged(file: dict) -> Path:
     name, package = file["name"], file["package"]
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise UserError(f"package '{package}' is not installed, but a data set comes from it; install it as in README.md")
+        raise UserError(
+            f"package '{package}' is not installed, but a data set comes from it; install it as in README.md"
+        )
     source = Path(spec.origin).parent / name
     if not source.is_file():
-        raise UserError(f"package '{package}' ships no file '{name}'; install the version that requirements.lock names")
+        raise UserError(
+            f"package '{package}' ships no file '{name}'; install the version that requirements.lock names"
+        )
     if fault := _fault(source, file):
-        raise UserError(f"{name} of package '{package}' {fault}; install the version that requirements.lock names")
+        raise UserError(
+            f"{name} of package '{package}' {fault}; install the version that requirements.lock names"
+        )
     return source
 
 
@@ -101,7 +115,9 @@ def _fault(path: str | Path, file: dict) -> str | None:
     """Return what is wrong with the file at a path, as the end of a sentence about it, or None."""
     difference = _difference(path, file)
     if _is_wrong_page(path, file) and (difference or not _has_checksum(file)):
-        return f"is a web page and {difference}" if difference else "is a web page instead of the file"
+        return (
+            f"is a web page and {difference}" if difference else "is a web page instead of the file"
+        )
     return difference
 
 
@@ -120,7 +136,11 @@ def _difference(path: str | Path, file: dict) -> str | None:
             found = hashlib.file_digest(content, "md5").hexdigest()
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         return f"is not a whole gzip file ({error}), expected one whose content has MD5 {file['content_md5']}"
-    return None if found == file["content_md5"] else f"has content with MD5 {found}, expected {file['content_md5']}"
+    return (
+        None
+        if found == file["content_md5"]
+        else f"has content with MD5 {found}, expected {file['content_md5']}"
+    )
 
 
 def _has_checksum(file: dict) -> bool:
@@ -130,7 +150,10 @@ def _has_checksum(file: dict) -> bool:
 def _is_wrong_page(path: str | Path, file: dict) -> bool:
     """Return whether the file at a path is an HTML page and should be something else."""
     with open(path, "rb") as stream:
-        return not file["name"].lower().endswith((".html", ".htm")) and _WEB_PAGE.match(stream.read(4096)) is not None
+        return (
+            not file["name"].lower().endswith((".html", ".htm"))
+            and _WEB_PAGE.match(stream.read(4096)) is not None
+        )
 
 
 def _downloaded(file: dict, downloads: str | Path, progress: TextIO | None) -> Path:
@@ -162,7 +185,9 @@ def _locked(part: Path) -> Iterator[BinaryIO]:
     while True:
         with open(part, "ab") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            if not _is_at(part, stream):  # the process that held the lock has renamed or removed what was opened here
+            if not _is_at(
+                part, stream
+            ):  # the process that held the lock has renamed or removed what was opened here
                 continue
             try:
                 yield stream
@@ -217,7 +242,11 @@ def _fill(stream: BinaryIO, file: dict, url: str, progress: TextIO | None) -> No
         _empty(stream)
         # What was put together from pieces may be of two files; it gets one more try in one piece.
         if whole or anew:
-            raise _TransferError("the server sent a web page instead of the file" if page else f"what the server sent {fault}")
+            raise _TransferError(
+                "the server sent a web page instead of the file"
+                if page
+                else f"what the server sent {fault}"
+            )
         anew = True
 
 
@@ -227,7 +256,9 @@ def _receive(stream: BinaryIO, file: dict, url: str, progress: TextIO | None) ->
     # A server that compresses on the way would change the bytes, of which the checksum is.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={held}-"} if held else {})
     try:
-        response = requests.get(url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, STALL_TIMEOUT))
+        response = requests.get(
+            url, headers=headers, stream=True, timeout=(CONNECT_TIMEOUT, STALL_TIMEOUT)
+        )
     except (requests.ConnectionError, requests.Timeout) as error:
         raise _BrokenTransferError(f"no answer ({_cause(error)})") from error
     except requests.RequestException as error:
@@ -253,17 +284,27 @@ def _position(stream: BinaryIO, response: requests.Response) -> None:
         return
     elif status == 206 or (status == 416 and held):
         _empty(stream)
-        raise _BrokenTransferError(f"no answer to the request for the bytes from {held} on (HTTP {status})")
+        raise _BrokenTransferError(
+            f"no answer to the request for the bytes from {held} on (HTTP {status})"
+        )
     else:
         kind = _BrokenTransferError if status >= 500 else _TransferError
         raise kind(f"HTTP {status} {response.reason}")
 
 
-def _append(stream: BinaryIO, file: dict, response: requests.Response, progress: TextIO | None) -> None:
+def _append(
+    stream: BinaryIO, file: dict, response: requests.Response, progress: TextIO | None
+) -> None:
     """Append the body of a response to a part, as it was sent. Raises _BrokenTransferError, with all that came kept."""
     length = response.raw.length_remaining
     total = file["size"] if length is None else stream.tell() + length
-    shown = {"desc": file["name"], "unit": "B", "unit_scale": True, "disable": None, "file": progress}
+    shown = {
+        "desc": file["name"],
+        "unit": "B",
+        "unit_scale": True,
+        "disable": None,
+        "file": progress,
+    }
     with tqdm(total=total, initial=stream.tell(), **shown) as bar:
         try:
             # Unlike iter_content, read1 undoes no Content-Encoding and loses no byte when the rest stalls.
@@ -273,7 +314,9 @@ def _append(stream: BinaryIO, file: dict, response: requests.Response, progress:
                 if file["size"] is not None and stream.tell() > file["size"]:
                     break  # it is another file, and may have no end
         except HTTPError as error:
-            raise _BrokenTransferError(f"broke off after {stream.tell()} bytes ({_cause(error)})") from error
+            raise _BrokenTransferError(
+                f"broke off after {stream.tell()} bytes ({_cause(error)})"
+            ) from error
         finally:
             stream.flush()
 

@@ -14,8 +14,8 @@ import pandas as pd
 from anndata.utils import make_index_unique
 from scipy import sparse
 
-from sclatent.io.blocks import LARGE, is_lazy, map_blocks, row_blocks
 from sclatent.common.errors import CONTROL, UserError, nearest
+from sclatent.io.blocks import LARGE, is_lazy, map_blocks, row_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,9 @@ RESERVED = ("all", "no type", "mean of types", "mean of groups")
 LABELS = ("cell_type", "condition", "batch")
 MISSING = ["", "NA", "NaN", "nan", "None", "null"]  # how tables say that a label is not known
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
-BARCODE = re.compile(r"(.*[^A-Za-z0-9])?[ACGT]{10,}([-.]\d+)?$")  # R writes a dot for the dash; samples may stand in front
+BARCODE = re.compile(
+    r"(.*[^A-Za-z0-9])?[ACGT]{10,}([-.]\d+)?$"
+)  # R writes a dot for the dash; samples may stand in front
 MITOCHONDRIAL = re.compile(r"mt-", re.IGNORECASE)  # MT- in human, mt- in mouse, Mt- in rat
 LARGEST = np.iinfo(np.int32).max
 
@@ -58,9 +60,15 @@ def ingest(
     labels = labels[chosen].astype("category")
     for label in labels:
         if labels[label].isna().all():
-            raise UserError(f"no cell has a value in column '{columns.get(label)}', the {label}; name another column")
-        if label != "batch" and (taken := [name for name in RESERVED if name in labels[label].cat.categories]):
-            raise UserError(f"a {label} is called '{taken[0]}', a name that tables of results need for themselves; rename it")
+            raise UserError(
+                f"no cell has a value in column '{columns.get(label)}', the {label}; name another column"
+            )
+        if label != "batch" and (
+            taken := [name for name in RESERVED if name in labels[label].cat.categories]
+        ):
+            raise UserError(
+                f"a {label} is called '{taken[0]}', a name that tables of results need for themselves; rename it"
+            )
         _check_one_line(labels[label].cat.categories, label)
     control = control or source.uns.get("control")
     if control is not None and control not in labels["condition"].cat.categories:
@@ -78,7 +86,11 @@ def ingest(
         _check_counts(values, adata, source.uns.get("layers", []))
         adata.layers["counts"] = map_blocks(values, _as_counts, np.int32)
     known = own and "pct_counts_mt" in source.obs
-    percent = source.obs["pct_counts_mt"].to_numpy(np.float64)[chosen] if known else percent_mito(values, var.index)
+    percent = (
+        source.obs["pct_counts_mt"].to_numpy(np.float64)[chosen]
+        if known
+        else percent_mito(values, var.index)
+    )
     adata.obs["pct_counts_mt"] = percent
     if control is not None:
         adata.uns["control"] = control
@@ -90,16 +102,25 @@ def percent_mito(counts, genes: pd.Index) -> np.ndarray:
     mitochondrial = np.array([bool(MITOCHONDRIAL.match(gene)) for gene in genes])
     if not mitochondrial.any():
         return np.full(counts.shape[0], np.nan)
-    sums = [(block[:, mitochondrial].sum(axis=1), block.sum(axis=1)) for _, block in row_blocks(counts)]
-    part, total = (np.concatenate([np.asarray(pair[i], np.float64).ravel() for pair in sums]) for i in (0, 1))
+    sums = [
+        (block[:, mitochondrial].sum(axis=1), block.sum(axis=1)) for _, block in row_blocks(counts)
+    ]
+    part, total = (
+        np.concatenate([np.asarray(pair[i], np.float64).ravel() for pair in sums]) for i in (0, 1)
+    )
     return 100 * part / np.where(total == 0, 1, total)
 
 
 def _check_shape(source: ad.AnnData) -> None:
     """Refuse data without cells or genes, and genes in the place of cells."""
     if 0 in source.shape:
-        raise UserError(f"the data hold {source.n_obs} cells and {source.n_vars} genes; give a file that holds both")
-    for names, pattern, what in [(source.obs_names, ENSEMBL, "cells"), (source.var_names, BARCODE, "genes")]:
+        raise UserError(
+            f"the data hold {source.n_obs} cells and {source.n_vars} genes; give a file that holds both"
+        )
+    for names, pattern, what in [
+        (source.obs_names, ENSEMBL, "cells"),
+        (source.var_names, BARCODE, "genes"),
+    ]:
         alike = [name for name in names[:1000] if pattern.match(name)]
         if len(alike) > min(1000, len(names)) / 2:
             other = "genes" if what == "cells" else "cells"
@@ -114,9 +135,13 @@ def _joined(obs: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
     annotation = annotation.set_index(annotation.index.astype(str))
     if not annotation.index.is_unique:
         repeated = annotation.index[annotation.index.duplicated()][0]
-        raise UserError(f"the annotation names the cell '{repeated}' more than once; keep one row a cell")
+        raise UserError(
+            f"the annotation names the cell '{repeated}' more than once; keep one row a cell"
+        )
     if annotation.empty:
-        raise UserError("the annotation has no rows or no columns; give a table with the cells' names and their labels")
+        raise UserError(
+            "the annotation has no rows or no columns; give a table with the cells' names and their labels"
+        )
     if not obs.index.isin(annotation.index).any():
         raise UserError(
             f"the annotation names none of the cells: its first is '{annotation.index[0]}', that of the counts "
@@ -124,13 +149,19 @@ def _joined(obs: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
         )
     replaced = [column for column in annotation if column in obs]
     if replaced:
-        logger.warning("column '%s' of the annotation takes the place of the one in obs", replaced[0])
-    return obs.drop(columns=replaced).join(annotation.astype("object"))  # whole numbers stay such where cells have none
+        logger.warning(
+            "column '%s' of the annotation takes the place of the one in obs", replaced[0]
+        )
+    return obs.drop(columns=replaced).join(
+        annotation.astype("object")
+    )  # whole numbers stay such where cells have none
 
 
 def _column(table: pd.DataFrame, column: str, where: str) -> pd.Series:
     if column not in table:
-        raise UserError(f"{where} has no column '{column}'{nearest(column, map(str, table.columns))}")
+        raise UserError(
+            f"{where} has no column '{column}'{nearest(column, map(str, table.columns))}"
+        )
     return table[column]
 
 
@@ -141,14 +172,24 @@ def _gene_names(var: pd.DataFrame, column: str | None) -> pd.Index:
     symbols = _column(var, column, "var").astype("object")
     unnamed = symbols.isna() | symbols.isin(MISSING)
     if unnamed.any():
-        logger.warning("%d genes have no %s (the first: %s) and keep their names", unnamed.sum(), column, var.index[unnamed][0])
+        logger.warning(
+            "%d genes have no %s (the first: %s) and keep their names",
+            unnamed.sum(),
+            column,
+            var.index[unnamed][0],
+        )
     return pd.Index(symbols.mask(unnamed, var.index.to_series()))
 
 
 def _labels(table: pd.DataFrame, columns: dict[str, str | None], where: str) -> pd.DataFrame:
     """Return the labels of all cells under their fixed names, as text; missing ones are NaN."""
-    named = {label: column for label, column in columns.items() if column is not None and label != "gene"}
-    return pd.DataFrame({label: _texts(_column(table, column, where)) for label, column in named.items()}, index=table.index)
+    named = {
+        label: column for label, column in columns.items() if column is not None and label != "gene"
+    }
+    return pd.DataFrame(
+        {label: _texts(_column(table, column, where)) for label, column in named.items()},
+        index=table.index,
+    )
 
 
 def _texts(column: pd.Series) -> pd.Series:
@@ -162,7 +203,9 @@ def _text(value) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _chosen(table: pd.DataFrame, keep: dict[str, list], drop: dict[str, list], where: str) -> np.ndarray:
+def _chosen(
+    table: pd.DataFrame, keep: dict[str, list], drop: dict[str, list], where: str
+) -> np.ndarray:
     """Return which cells have the values to keep and none of those to drop; all values are compared as text."""
     chosen = np.ones(len(table), dtype=bool)
     for what, choices in (("keep", keep), ("drop", drop)):
@@ -171,7 +214,9 @@ def _chosen(table: pd.DataFrame, keep: dict[str, list], drop: dict[str, list], w
             known = set(held.dropna())
             absent = [_text(value) for value in values if _text(value) not in known]
             if absent:
-                raise UserError(f"{what}: no cell has '{absent[0]}' in column '{column}'{nearest(absent[0], known)}")
+                raise UserError(
+                    f"{what}: no cell has '{absent[0]}' in column '{column}'{nearest(absent[0], known)}"
+                )
             fits = held.isin([_text(value) for value in values]).to_numpy()
             chosen &= fits if what == "keep" else ~fits
     return chosen
@@ -197,7 +242,9 @@ def _check_one_line(names: Iterable[str], what: str) -> None:
     """Refuse names with breaks of lines or other control characters, of which tables, pages and terminals make something else."""
     odd = next((name for name in names if CONTROL.search(name)), None)
     if odd is not None:
-        raise UserError(f"a {what} is called {odd!r}, which holds a line break or another control character; rename it")
+        raise UserError(
+            f"a {what} is called {odd!r}, which holds a line break or another control character; rename it"
+        )
 
 
 def _sparse(values):
@@ -205,7 +252,10 @@ def _sparse(values):
     if not sparse.issparse(values._meta if is_lazy(values) else values):
         logger.warning("the matrix is dense; it is stored as a sparse one")
     if not is_lazy(values) and values.size > LARGE:
-        logger.warning("%d values are held in memory; counts by rows (CSR) in an .h5ad are read block by block", values.size)
+        logger.warning(
+            "%d values are held in memory; counts by rows (CSR) in an .h5ad are read block by block",
+            values.size,
+        )
     return values if is_lazy(values) else sparse.csr_matrix(values)
 
 
@@ -240,7 +290,9 @@ def _check_counts(values, adata: ad.AnnData, layers: list[str]) -> None:
                 at = np.flatnonzero(bad)[0]
                 row = np.searchsorted(block.indptr, at, side="right") - 1
                 cell, gene = adata.obs_names[rows][row], adata.var_names[block.indices[at]]
-                raise UserError(f"the count of gene {gene} in cell {cell} {fault}: {data[at]:g}; {_cure(block, layers)}")
+                raise UserError(
+                    f"the count of gene {gene} in cell {cell} {fault}: {data[at]:g}; {_cure(block, layers)}"
+                )
     if not found_any:
         raise UserError(f"all counts are zero; {_cure(None, layers)}")
 
@@ -248,7 +300,12 @@ def _check_counts(values, adata: ad.AnnData, layers: list[str]) -> None:
 def _cure(block: sparse.csr_matrix | None, layers: list[str]) -> str:
     """Say what values that are no counts look like, and where the counts may be."""
     guess = ""
-    if block is not None and np.isfinite(block.data).all() and (block.data >= 0).all() and block.data.max() < 20:
+    if (
+        block is not None
+        and np.isfinite(block.data).all()
+        and (block.data >= 0).all()
+        and block.data.max() < 20
+    ):
         totals = np.asarray(block.expm1().sum(axis=1)).ravel()
         totals = totals[totals > 0]
         even = np.median(np.abs(totals - np.median(totals))) < 0.01 * np.median(totals)

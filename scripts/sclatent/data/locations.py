@@ -22,7 +22,9 @@ def download_directory(setting: Sequence[str]) -> Path | None:
     None otherwise: another person may have written the setting, and where else files may be written is not for them to say.
     """
     *named, first = data_directories(setting[:1])
-    allowed = os.path.normpath(first).split(os.sep)[0] == "data" or os.path.abspath(first) in map(os.path.abspath, named)
+    allowed = os.path.normpath(first).split(os.sep)[0] == "data" or os.path.abspath(first) in map(
+        os.path.abspath, named
+    )
     return Path(os.path.normpath(first)) if allowed else None
 
 
@@ -35,7 +37,9 @@ def find(name: str, directories: Sequence[str | Path]) -> Path | None:
         if os.path.isfile(path):
             return path
         if path.parent.is_dir() and not os.access(path.parent, os.X_OK):
-            raise UserError(f"no permission to look for '{name}' in {path.parent}; change its permissions")
+            raise UserError(
+                f"no permission to look for '{name}' in {path.parent}; change its permissions"
+            )
     return None
 
 
@@ -71,10 +75,18 @@ def own_files(path: str, directories: Iterable[Path]) -> list[str]:
         )
     if not os.access(found, os.R_OK):
         raise UserError(f"no permission to read '{found}'; change its permissions")
-    files = [found] if not found.is_dir() else sorted(file for file in found.iterdir() if part_of_matrix(file.name))
+    files = (
+        [found]
+        if not found.is_dir()
+        else sorted(file for file in found.iterdir() if part_of_matrix(file.name))
+    )
     if not files:
-        raise UserError(f"'{found}' is a folder without a 10x matrix; name the one that holds matrix.mtx and barcodes.tsv")
+        raise UserError(
+            f"'{found}' is a folder without a 10x matrix; name the one that holds matrix.mtx and barcodes.tsv"
+        )
     paths = list(map(str, files))
     if odd := next((path for path in paths if set(path) & set("{}") or CONTROL.search(path)), None):
-        raise UserError(f"the path '{odd}' has a brace or a control character, which Snakemake does not take as it is; rename it")
+        raise UserError(
+            f"the path '{odd}' has a brace or a control character, which Snakemake does not take as it is; rename it"
+        )
     return paths

@@ -9,9 +9,17 @@ import pandas as pd
 import scanpy as sc
 from scipy import sparse
 
-from sclatent.io.blocks import detected_per_column, detected_per_row, in_blocks, is_lazy, map_blocks, mean_and_std, row_blocks
 from sclatent.common.errors import LeakError, UserError, nearest
 from sclatent.data.ingest import LABELS
+from sclatent.io.blocks import (
+    detected_per_column,
+    detected_per_row,
+    in_blocks,
+    is_lazy,
+    map_blocks,
+    mean_and_std,
+    row_blocks,
+)
 
 
 def quality_control(
@@ -57,7 +65,9 @@ def quality_control(
         left = n_genes if genes.all() else detected_per_row(counts[:, genes])
         remove_cells(left >= max_genes, f"{max_genes} genes or more")
     if max_percent_mito is not None:
-        remove_cells(~(percent_mito < max_percent_mito), f"{max_percent_mito:g} % mitochondrial or more")
+        remove_cells(
+            ~(percent_mito < max_percent_mito), f"{max_percent_mito:g} % mitochondrial or more"
+        )
     for label in [label for label in LABELS if label in adata.obs]:
         missing = adata.obs[label].isna().to_numpy() & cells
         if missing.any() and not drop_unlabelled:
@@ -71,9 +81,21 @@ def quality_control(
     if not cells.any() or not genes.any():
         left = f"{cells.sum()} of {adata.n_obs} cells and {genes.sum()} of {adata.n_vars} genes"
         raise UserError(f"quality control leaves {left}; loosen its thresholds")
-    total = np.concatenate([np.asarray(block.sum(axis=1), dtype=np.float64).ravel() for _, block in row_blocks(counts)])
-    measures = {"n_genes": n_genes.astype(np.int64), "total_counts": total, "pct_counts_mt": percent_mito}
-    table = pd.DataFrame({"cell": adata.obs_names, **measures, "removed": pd.Series(reason).replace("", None).to_numpy()})
+    total = np.concatenate(
+        [np.asarray(block.sum(axis=1), dtype=np.float64).ravel() for _, block in row_blocks(counts)]
+    )
+    measures = {
+        "n_genes": n_genes.astype(np.int64),
+        "total_counts": total,
+        "pct_counts_mt": percent_mito,
+    }
+    table = pd.DataFrame(
+        {
+            "cell": adata.obs_names,
+            **measures,
+            "removed": pd.Series(reason).replace("", None).to_numpy(),
+        }
+    )
     return cells, genes, pd.DataFrame(steps, columns=["step", "n_cells", "n_genes"]), table
 
 
@@ -94,22 +116,31 @@ def hold_out(
     """
     if treated:
         conditions = obs["condition"].cat.categories if "condition" in obs else []
-        cells = {"cell_type": treated, "condition": [condition for condition in conditions if condition != control]}
+        cells = {
+            "cell_type": treated,
+            "condition": [condition for condition in conditions if condition != control],
+        }
     for label in [*(stratify or []), *(cells or {})]:
         if label not in obs:
-            raise UserError(f"holdout names the label {label}, which the data lack; name its column in columns")
+            raise UserError(
+                f"holdout names the label {label}, which the data lack; name its column in columns"
+            )
     if cells:
         held = np.ones(len(obs), dtype=bool)
         for label, values in cells.items():
             for value in map(str, values):
                 if value not in obs[label].cat.categories:
-                    raise UserError(f"holdout: no cell has the {label} '{value}'{nearest(value, obs[label].cat.categories)}")
+                    raise UserError(
+                        f"holdout: no cell has the {label} '{value}'{nearest(value, obs[label].cat.categories)}"
+                    )
             held &= obs[label].isin(list(map(str, values))).to_numpy()
     else:
         groups = obs.groupby(stratify, observed=True) if stratify else obs
         held = obs.index.isin(groups.sample(frac=share, random_state=seed).index)
     if held.all() or not held.any():
-        raise UserError(f"holdout takes {held.sum()} of {len(obs)} cells; it must take some and leave some")
+        raise UserError(
+            f"holdout takes {held.sum()} of {len(obs)} cells; it must take some and leave some"
+        )
     return pd.Series(np.where(held, "held_out", "train"), index=obs.index)
 
 
@@ -136,14 +167,18 @@ def variable_genes(adata: ad.AnnData, n_top_genes: int, flavor: str) -> np.ndarr
     UserError where n_top_genes exceeds the number of genes.
     """
     if n_top_genes > adata.n_vars:
-        raise UserError(f"n_top_genes is {n_top_genes}, but quality control left {adata.n_vars} genes; lower it")
+        raise UserError(
+            f"n_top_genes is {n_top_genes}, but quality control left {adata.n_vars} genes; lower it"
+        )
     if flavor == "seurat_v3" and is_lazy(adata.X):
         raise UserError(
             "flavor seurat_v3 takes all counts into memory, too many here; set flavor (that of clusters, if labels are derived) "
             "to seurat or cell_ranger"
         )
     layer = "counts" if flavor == "seurat_v3" else None
-    found = sc.pp.highly_variable_genes(adata, n_top_genes=n_top_genes, flavor=flavor, layer=layer, inplace=False)
+    found = sc.pp.highly_variable_genes(
+        adata, n_top_genes=n_top_genes, flavor=flavor, layer=layer, inplace=False
+    )
     return found["highly_variable"].to_numpy()
 
 
@@ -169,14 +204,23 @@ def preprocess(
     elif "split" not in adata.obs:
         adata.obs["split"] = "train"
     adata.obs["split"] = pd.Categorical(adata.obs["split"], categories=["train", "held_out"])
-    settings = ({**qc, "drop_unlabelled": drop_unlabelled}, normalization, target_sum, n_top_genes, flavor, scale)
+    settings = (
+        {**qc, "drop_unlabelled": drop_unlabelled},
+        normalization,
+        target_sum,
+        n_top_genes,
+        flavor,
+        scale,
+    )
     training = in_training(adata)
     alone = None if training.all() else adata[training].copy()
     result, *tables = _preprocess(adata, *settings)
     _check_levels(result.obs)
     if alone is not None:
         if in_training(result).all():
-            raise UserError("quality control removes every cell that is held out; loosen its thresholds or hold out others")
+            raise UserError(
+                "quality control removes every cell that is held out; loosen its thresholds or hold out others"
+            )
         check_no_leak(result, _preprocess(alone, *settings)[0])
     return result, *tables
 
@@ -188,12 +232,19 @@ def in_training(adata: ad.AnnData) -> np.ndarray:
 
 def check_no_leak(result: ad.AnnData, alone: ad.AnnData) -> None:
     """Raise LeakError unless genes and statistics are those that training cells alone give."""
-    for genes, other, verb in [(result.var_names, alone.var_names, "let in"), (alone.var_names, result.var_names, "kept out")]:
+    for genes, other, verb in [
+        (result.var_names, alone.var_names, "let in"),
+        (alone.var_names, result.var_names, "kept out"),
+    ]:
         if len(extra := genes.difference(other)):
-            raise LeakError(f"cells held out took part in the choice of genes: they {verb} {len(extra)}, the first {extra[0]}")
+            raise LeakError(
+                f"cells held out took part in the choice of genes: they {verb} {len(extra)}, the first {extra[0]}"
+            )
     for statistic in ("mean", "std"):
         if statistic in result.var and not result.var[statistic].equals(alone.var[statistic]):
-            raise LeakError(f"cells held out took part in scaling: the {statistic} of genes changes without them")
+            raise LeakError(
+                f"cells held out took part in scaling: the {statistic} of genes changes without them"
+            )
 
 
 def _preprocess(
@@ -215,7 +266,9 @@ def _preprocess(
         log_normalize(adata, target_sum)
     elif "counts" in adata.layers:
         factor = np.float32(1 / 255 if normalization == "unit" else 1)
-        adata.X = map_blocks(adata.layers["counts"], lambda block: block.astype(np.float32) * factor, np.float32)
+        adata.X = map_blocks(
+            adata.layers["counts"], lambda block: block.astype(np.float32) * factor, np.float32
+        )
     if n_top_genes is not None:
         chosen = variable_genes(_training_cells(adata), n_top_genes, flavor)
         adata = adata[:, chosen].copy()
@@ -245,5 +298,7 @@ def _check_levels(obs: pd.DataFrame) -> None:
 def _training_cells(adata: ad.AnnData) -> ad.AnnData:
     training = in_training(adata)
     adata = adata if training.all() else adata[training].copy()
-    adata.X = in_blocks(adata.X)  # so that sums over these cells do not depend on where they stood among others
+    adata.X = in_blocks(
+        adata.X
+    )  # so that sums over these cells do not depend on where they stood among others
     return adata

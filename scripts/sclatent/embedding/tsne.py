@@ -9,7 +9,9 @@ from sklearn.manifold import TSNE
 ANGLES = {2: 0.5, 3: 0.8}
 
 
-def tsne(latent: np.ndarray, n_components: int, perplexity: float, max_iter: int, seed: int, threads: int) -> np.ndarray:
+def tsne(
+    latent: np.ndarray, n_components: int, perplexity: float, max_iter: int, seed: int, threads: int
+) -> np.ndarray:
     """Return the t-SNE (n, n_components) of a latent (n, L), float32.
 
     scikit-learn's Barnes-Hut t-SNE with its defaults but for the arguments and the angle in three dimensions. A perplexity that n
@@ -18,7 +20,12 @@ def tsne(latent: np.ndarray, n_components: int, perplexity: float, max_iter: int
     """
     possible = (len(latent) - 1) / 3
     if perplexity > possible:
-        logging.warning("perplexity %g is lowered to %g, as there are %d cells", perplexity, possible, len(latent))
+        logging.warning(
+            "perplexity %g is lowered to %g, as there are %d cells",
+            perplexity,
+            possible,
+            len(latent),
+        )
     model = TSNE(
         n_components,
         perplexity=min(perplexity, possible),

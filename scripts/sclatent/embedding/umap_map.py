@@ -13,5 +13,10 @@ def umap(latent: np.ndarray, n_neighbors: int, seed: int) -> np.ndarray:
     """
     n_neighbors = min(n_neighbors, len(latent) - 1)
     distances, indices = NearestNeighbors(n_neighbors=n_neighbors).fit(latent).kneighbors(latent)
-    model = UMAP(n_neighbors=n_neighbors, random_state=seed, n_jobs=1, precomputed_knn=(indices, distances, None))
+    model = UMAP(
+        n_neighbors=n_neighbors,
+        random_state=seed,
+        n_jobs=1,
+        precomputed_knn=(indices, distances, None),
+    )
     return model.fit_transform(latent).astype(np.float32)

@@ -44,7 +44,12 @@ def no_cells(genes: pd.Index, reason: str) -> ad.AnnData:
 
 
 def _matrix(drawn: Drawn, genes: pd.Index, uns: dict) -> ad.AnnData:
-    labels = {name: pd.Categorical(getattr(drawn, name)) for name in ("cell_type", "condition", "component")}
+    labels = {
+        name: pd.Categorical(getattr(drawn, name))
+        for name in ("cell_type", "condition", "component")
+    }
     obs = pd.DataFrame(labels, index=[f"drawn_{i}" for i in range(len(drawn.values))])
     layers = {"expected": drawn.expected.astype(np.float32)}
-    return ad.AnnData(drawn.values.astype(np.float32), obs, pd.DataFrame(index=genes), uns, layers=layers)
+    return ad.AnnData(
+        drawn.values.astype(np.float32), obs, pd.DataFrame(index=genes), uns, layers=layers
+    )

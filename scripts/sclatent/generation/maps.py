@@ -33,16 +33,24 @@ def drawn_map(real: ad.AnnData, drawn: Mapping[str, ad.AnnData], n_neighbors: in
     table = pd.concat(tables)
     table.index = pd.RangeIndex(len(table)).astype(str)
     notes = {
-        name: json.dumps({model: adata.uns[name] for model, adata in drawn.items() if name in adata.uns}, default=int)
+        name: json.dumps(
+            {model: adata.uns[name] for model, adata in drawn.items() if name in adata.uns},
+            default=int,
+        )
         for name in ("seed", "absent")
     }
     table = table.astype("category")
     # Every type, also one of which no cell was taken, so that all have the looks that they have in other figures.
-    table["cell_type"] = table["cell_type"].cat.set_categories(sorted({*table["cell_type"], *real.obs["cell_type"]}))
+    table["cell_type"] = table["cell_type"].cat.set_categories(
+        sorted({*table["cell_type"], *real.obs["cell_type"]})
+    )
     return ad.AnnData(obs=table, obsm={"umap": np.concatenate(maps)}, uns=notes)
 
 
 def _labels(obs: pd.DataFrame, origin: str) -> pd.DataFrame:
     """Return the text columns origin, cell_type and condition of cells."""
     condition = obs["condition"].astype(str) if "condition" in obs else ALL
-    return pd.DataFrame({"origin": origin, "cell_type": obs["cell_type"].astype(str), "condition": condition}, index=obs.index)
+    return pd.DataFrame(
+        {"origin": origin, "cell_type": obs["cell_type"].astype(str), "condition": condition},
+        index=obs.index,
+    )

@@ -19,11 +19,24 @@ N_DRAWN = 2000  # cells, about, that are drawn from a model
 N_CLASSIFIED = 5000  # real cells, at most, that a classifier learns from
 N_PCS = 50
 FOLDS = 5
-MEASURED = ["condition", "cell_type", "metric", "value", "floor", "ceiling"]  # of each row of `score_drawn`
+MEASURED = [
+    "condition",
+    "cell_type",
+    "metric",
+    "value",
+    "floor",
+    "ceiling",
+]  # of each row of `score_drawn`
 
 
 @torch.no_grad()
-def draw(trained: Trained, told: str | None, conditions: list[str], tags: list[str | None] | None, total: float) -> Drawn:
+def draw(
+    trained: Trained,
+    told: str | None,
+    conditions: list[str],
+    tags: list[str | None] | None,
+    total: float,
+) -> Drawn:
     """Draw about N_DRAWN cells, as many of each component and condition, noise of the likelihood included.
 
     told: the label that the model is told of each cell, None for none; conditions: its levels. tags: the type that each
@@ -32,7 +45,10 @@ def draw(trained: Trained, told: str | None, conditions: list[str], tags: list[s
     """
     n_groups = max(len(conditions), 1) * (1 if tags is None else len(tags))
     drawn = trained.model.generate(max(N_DRAWN // n_groups, 1), sample=True)
-    values, expected = (trained.normalised(x, torch.tensor(total).to(x)).cpu().numpy() for x in (drawn.x, drawn.expected))
+    values, expected = (
+        trained.normalised(x, torch.tensor(total).to(x)).cpu().numpy()
+        for x in (drawn.x, drawn.expected)
+    )
     labels = {name: np.full(len(values), ALL) for name in ("cell_type", "condition", "component")}
     if tags is not None:
         component = drawn.component.cpu().numpy()
@@ -49,7 +65,11 @@ def tag_components(responsibilities: np.ndarray, labels: pd.Series) -> list[str 
     responsibilities: (n, K); a cell is of its likeliest component.
     """
     of_cell = pd.Series(responsibilities.argmax(axis=1))
-    tags = labels.reset_index(drop=True).groupby(of_cell).agg(lambda of_component: of_component.value_counts().idxmax())
+    tags = (
+        labels.reset_index(drop=True)
+        .groupby(of_cell)
+        .agg(lambda of_component: of_component.value_counts().idxmax())
+    )
     return [tags.get(component) for component in range(responsibilities.shape[1])]
 
 
@@ -64,7 +84,9 @@ class Real:
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.permutation(len(obs))[:N_CLASSIFIED])
         labels = pd.Series(obs["cell_type"].to_numpy()[rows], index=rows)
-        labels = labels[labels.map(labels.value_counts()) >= FOLDS]  # of fewer cells there is not one for each fold
+        labels = labels[
+            labels.map(labels.value_counts()) >= FOLDS
+        ]  # of fewer cells there is not one for each fold
         self.rows, self.types = labels.index.to_numpy(), set(labels)
         if len(self.types) > 1:
             values, of_cells = x[self.rows].toarray(), labels.to_numpy()
@@ -84,7 +106,9 @@ class Real:
                 chosen &= (self.obs[column] == level).to_numpy()
         return np.flatnonzero(chosen)
 
-    def bounds(self, rows: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    def bounds(
+        self, rows: np.ndarray
+    ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
         """Return floor and ceiling of real cells (n,), each as cells and what they are compared with.
 
         The floor draws every gene by itself, from cells of any type and condition; the ceiling is a random half of the cells,
@@ -119,11 +143,18 @@ def score_drawn(drawn: Drawn, real: Real) -> tuple[list[tuple], list[tuple[str, 
     """
     drawn = drawn.named()
     rows, missing = [], []
-    for cell_type, condition in sorted(set(zip(drawn.cell_type.tolist(), drawn.condition.tolist(), strict=True))):
+    for cell_type, condition in sorted(
+        set(zip(drawn.cell_type.tolist(), drawn.condition.tolist(), strict=True))
+    ):
         chosen = (drawn.cell_type == cell_type) & (drawn.condition == condition)
         group = real.group(cell_type, condition)
         if min(chosen.sum(), len(group) // 2) < FEWEST:
-            missing.append((f"{cell_type}, {condition}", f"{chosen.sum()} cells are drawn and {len(group)} are real, too few"))
+            missing.append(
+                (
+                    f"{cell_type}, {condition}",
+                    f"{chosen.sum()} cells are drawn and {len(group)} are real, too few",
+                )
+            )
             continue
         measured, absent = _score_group(drawn.values[chosen], group, cell_type, real)
         rows += [(condition, cell_type, *row) for row in measured]
@@ -134,7 +165,16 @@ def score_drawn(drawn: Drawn, real: Real) -> tuple[list[tuple], list[tuple[str, 
     if (drawn.cell_type == ALL).any():
         missing.append(("right_label", "cells are drawn for no type"))
     else:
-        rows.append((ALL, ALL, "types_drawn", len(set(drawn.cell_type)) / real.obs["cell_type"].nunique(), None, 1.0))
+        rows.append(
+            (
+                ALL,
+                ALL,
+                "types_drawn",
+                len(set(drawn.cell_type)) / real.obs["cell_type"].nunique(),
+                None,
+                1.0,
+            )
+        )
     return rows, missing
 
 
@@ -145,11 +185,17 @@ def _score_group(
     floor, ceiling = real.bounds(group)
     compared = np.concatenate([ceiling[0], ceiling[1]])
     space = principal_space(compared, seed=real.seed)
-    (measured, absent), *bounds = (measure_cells(a, b, space, real.seed) for a, b in [(values, compared), floor, ceiling])
+    (measured, absent), *bounds = (
+        measure_cells(a, b, space, real.seed) for a, b in [(values, compared), floor, ceiling]
+    )
     of_bounds = [{row.metric: row.value for row in found} for found, _ in bounds]
-    if len(group) == len(real.obs):  # the floor then has the mean of every gene, and those two metrics see little else
+    if len(group) == len(
+        real.obs
+    ):  # the floor then has the mean of every gene, and those two metrics see little else
         of_bounds[0] = {"mmd": of_bounds[0].get("mmd")}
-    rows = [(row.metric, row.value, *(bound.get(row.metric) for bound in of_bounds)) for row in measured]
+    rows = [
+        (row.metric, row.value, *(bound.get(row.metric) for bound in of_bounds)) for row in measured
+    ]
     if real.tells(cell_type):
         shares = [real.right_label(cells, cell_type) for cells in (values, floor[0])]
         rows.append(("right_label", *shares, real.right_label_of_real(group, cell_type)))

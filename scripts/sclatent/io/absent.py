@@ -8,7 +8,11 @@ from sclatent.io.tables import as_kind
 
 
 def absent_table(
-    evaluation: str, dataset: str, missing: Iterable[tuple[str, str]], model: str | None = None, seed: int | None = None
+    evaluation: str,
+    dataset: str,
+    missing: Iterable[tuple[str, str]],
+    model: str | None = None,
+    seed: int | None = None,
 ) -> pd.DataFrame:
     """Return a table of the kind "absent"; missing: what does not apply, and why. model, seed: None for all."""
     rows = [(evaluation, dataset, model, seed, what, reason) for what, reason in missing]

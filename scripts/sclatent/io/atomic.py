@@ -10,7 +10,9 @@ from pathlib import Path
 
 from sclatent.common.errors import UserError, fault_of_disk
 
-FULL = 64 * 1024  # bytes; with fewer of them free, a disk is full where a writer fails without saying why
+FULL = (
+    64 * 1024
+)  # bytes; with fewer of them free, a disk is full where a writer fails without saying why
 
 
 @contextmanager
@@ -65,5 +67,7 @@ def whole(path: str | os.PathLike, kind: str) -> Iterator[None]:
         raise UserError(f"{path} does not exist; make it first: snakemake {path}") from error
     except Exception as error:
         reason = " ".join(f"{error}".split()) or type(error).__name__
-        broken = UserError(f"{path} is not a whole {kind} ({reason}); delete it and run the same command again")
+        broken = UserError(
+            f"{path} is not a whole {kind} ({reason}); delete it and run the same command again"
+        )
         raise fault_of_disk(error, path) or broken from error

@@ -22,7 +22,10 @@ def h5_matrix(path: str | Path, place: str):
     with h5py.File(path) as file:
         item = file[place]
         stored = item if isinstance(item, h5py.Dataset) else item["data"]
-        by_columns = item.attrs.get("encoding-type", item.attrs.get("h5sparse_format", "")) in ("csc_matrix", "csc")
+        by_columns = item.attrs.get("encoding-type", item.attrs.get("h5sparse_format", "")) in (
+            "csc_matrix",
+            "csc",
+        )
         if stored.size <= LARGE or by_columns:
             return ad.io.read_elem(item)
     from anndata.experimental import read_elem_lazy  # imports dask, which small data do without
@@ -42,7 +45,10 @@ def row_blocks(matrix) -> Iterator[tuple[slice, sparse.csr_matrix]]:
     for start in range(0, matrix.shape[0], BLOCK):
         rows = slice(start, min(start + BLOCK, matrix.shape[0]))
         block = matrix[rows]
-        yield rows, sparse.csr_matrix(block.compute(scheduler="synchronous") if is_lazy(block) else block)
+        yield (
+            rows,
+            sparse.csr_matrix(block.compute(scheduler="synchronous") if is_lazy(block) else block),
+        )
 
 
 def map_blocks(matrix, function: Callable, dtype):

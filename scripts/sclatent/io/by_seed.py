@@ -8,11 +8,16 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-MAPPED = {"mean": "tsne_2d", "sample": "tsne_2d_sample"}  # the two-dimensional t-SNE map of each latent
+MAPPED = {
+    "mean": "tsne_2d",
+    "sample": "tsne_2d_sample",
+}  # the two-dimensional t-SNE map of each latent
 _KEY = re.compile(r"(?P<name>\w+)_seed_(?P<seed>\d+)")
 
 
-def collect_seeds(obs: pd.DataFrame, arrays: dict[tuple[str, int], np.ndarray], failed: dict[int, str]) -> ad.AnnData:
+def collect_seeds(
+    obs: pd.DataFrame, arrays: dict[tuple[str, int], np.ndarray], failed: dict[int, str]
+) -> ad.AnnData:
     """Return an AnnData with the cells of obs, arrays (n, d) by name and seed in obsm, and the reasons of failed seeds in uns."""
     adata = ad.AnnData(obs=obs[[name for name in ("cell_type", "condition") if name in obs]])
     for (name, seed), values in arrays.items():
@@ -38,7 +43,9 @@ def best_seed(adata: ad.AnnData) -> int | None:
 
     No score has a part in the choice, and no label but what the model is told of each cell as its condition.
     """
-    losses = {seed: loss if math.isfinite(loss) else math.inf for seed, loss in losses_of(adata).items()}
+    losses = {
+        seed: loss if math.isfinite(loss) else math.inf for seed, loss in losses_of(adata).items()
+    }
     return min(losses, key=losses.get, default=None)
 
 
@@ -49,7 +56,9 @@ def umap_key(model: str, seed: int, part: str = "mean") -> str:
 
 def arrays_of(adata: ad.AnnData) -> dict[tuple[str, int], np.ndarray]:
     """Return the arrays of an AnnData made by `collect_seeds`, by name and seed, in the order of the seeds."""
-    keys = sorted((int(match["seed"]), match["name"]) for match in map(_KEY.fullmatch, adata.obsm) if match)
+    keys = sorted(
+        (int(match["seed"]), match["name"]) for match in map(_KEY.fullmatch, adata.obsm) if match
+    )
     return {(name, seed): adata.obsm[f"{name}_seed_{seed}"] for seed, name in keys}
 
 

@@ -57,7 +57,13 @@ class Values:
     def take(self, rows: np.ndarray) -> "Values":
         """Return the values of some cells (n,) alone."""
         counts = None if self.counts is None else self.counts[rows]
-        return replace(self, x=self.x[rows], cells=self.cells[rows], training=self.training[rows], counts=counts)
+        return replace(
+            self,
+            x=self.x[rows],
+            cells=self.cells[rows],
+            training=self.training[rows],
+            counts=counts,
+        )
 
 
 def standardize(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
@@ -65,7 +71,9 @@ def standardize(x: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     return ((x - mean) / np.where(std == 0, 1, std)).astype(np.float32)
 
 
-def read_values(path: str | Path, trained_on: str | Path | None = None, counts: bool = False) -> Values:
+def read_values(
+    path: str | Path, trained_on: str | Path | None = None, counts: bool = False
+) -> Values:
     """Read the values of a file of the kind "preprocessed" or "training", and its counts if asked for.
 
     trained_on: the file that models of this data set are trained on; where that is of the kind "training" and was standardised,
@@ -79,13 +87,19 @@ def read_values(path: str | Path, trained_on: str | Path | None = None, counts: 
         else:
             values = Values(x, cells=_names(obs), training=_text(obs["split"]) == "train")
         if counts and "layers/counts" not in file:
-            raise UserError(f"{path} has no counts, which likelihoods of counts need; choose another likelihood or data set")
+            raise UserError(
+                f"{path} has no counts, which likelihoods of counts need; choose another likelihood or data set"
+            )
         if counts:
             values = replace(values, counts=_matrix(file["layers/counts"]))
         if "drawn" in obs:
             return values
         if "mean" in var:
-            statistics = {"mean": var["mean"][:], "std": var["std"][:], "max_value": float(file["uns/max_value"][()])}
+            statistics = {
+                "mean": var["mean"][:],
+                "std": var["std"][:],
+                "max_value": float(file["uns/max_value"][()]),
+            }
             values = replace(values, **statistics)
     if trained_on is not None:
         with _opened(trained_on) as file:
@@ -115,7 +129,9 @@ def read_labels(path: str | Path, column: str, cells: np.ndarray) -> tuple[np.nd
     """
     with _opened(path) as file:
         if column not in file["obs"]:
-            raise UserError(f"{path} has no {column}, which the model needs; choose another model, or name the column in columns")
+            raise UserError(
+                f"{path} has no {column}, which the model needs; choose another model, or name the column in columns"
+            )
         of_cell = dict(zip(_names(file["obs"]), _text(file[f"obs/{column}"]), strict=True))
         levels = sorted(set(of_cell.values()))
     number = {level: i for i, level in enumerate(levels)}
@@ -139,7 +155,9 @@ def _matrix(item: h5py.Group | h5py.Dataset) -> sparse.csr_matrix | np.ndarray:
     """Return a matrix that is stored as CSR or dense."""
     if isinstance(item, h5py.Dataset):
         return item[:]
-    return sparse.csr_matrix((item["data"][:], item["indices"][:], item["indptr"][:]), shape=item.attrs["shape"])
+    return sparse.csr_matrix(
+        (item["data"][:], item["indices"][:], item["indptr"][:]), shape=item.attrs["shape"]
+    )
 
 
 def _names(obs: h5py.Group) -> np.ndarray:

@@ -38,7 +38,9 @@ def _names_in(path: Path, source: str) -> frozenset[str]:
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             # A relative import can only be one of this package: level 1 is the folder of the file.
-            folder = path.parents[node.level - 1].relative_to(LIBRARY.parent).parts if node.level else ()
+            folder = (
+                path.parents[node.level - 1].relative_to(LIBRARY.parent).parts if node.level else ()
+            )
             module = ".".join([*folder, *(node.module or "").split(".")]).strip(".")
             names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
     return frozenset(names)
@@ -48,7 +50,9 @@ def _imported_files(path: Path) -> set[Path]:
     own = {name for name in imported_names(path) if name.split(".")[0] == "sclatent"}
     modules = {name.removeprefix("sclatent").removeprefix(".") for name in own}
     candidates = [LIBRARY.joinpath(*module.split(".")) for module in modules - PLUMBING]
-    files = {file for base in candidates for file in (base.with_suffix(".py"), base / "__init__.py")}
+    files = {
+        file for base in candidates for file in (base.with_suffix(".py"), base / "__init__.py")
+    }
     return {file for file in files if file.is_file()}
 
 

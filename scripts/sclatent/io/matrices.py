@@ -36,7 +36,11 @@ def read_matrix(path: str | Path) -> ad.AnnData:
 def read_large_matrix(path: str | Path) -> ad.AnnData:
     """Read an AnnData file of the kind "counts", with lazy matrices where they are large; errors as in `read_matrix`."""
     with whole(path, ".h5ad file"), h5py.File(path) as file:
-        adata = ad.AnnData(obs=ad.io.read_elem(file["obs"]), var=ad.io.read_elem(file["var"]), uns=ad.io.read_elem(file["uns"]))
+        adata = ad.AnnData(
+            obs=ad.io.read_elem(file["obs"]),
+            var=ad.io.read_elem(file["var"]),
+            uns=ad.io.read_elem(file["uns"]),
+        )
         places = ["X"] * ("X" in file) + [f"layers/{name}" for name in file["layers"]]
         for place in places:
             values = h5_matrix(path, place)
@@ -55,7 +59,13 @@ def read_obs(path: str | Path) -> pd.DataFrame:
 
 def _check(adata: ad.AnnData, kind: str, slot: Slot) -> None:
     where, _, pattern = slot.path.partition("/")
-    holder = {"": adata.X} if where == "X" and adata.X is not None else {} if where == "X" else getattr(adata, where)
+    holder = (
+        {"": adata.X}
+        if where == "X" and adata.X is not None
+        else {}
+        if where == "X"
+        else getattr(adata, where)
+    )
     names = fnmatch.filter(holder.keys(), pattern)
     if not names and "*" not in slot.path and not slot.optional:
         raise ValueError(f"{kind}: {slot.path} is missing")
@@ -66,7 +76,9 @@ def _check(adata: ad.AnnData, kind: str, slot: Slot) -> None:
 def _check_form(values, where: str, slot: Slot) -> None:
     layout, _, dtype = slot.form.rpartition(" ")
     if slot.form in ("text", "text or missing"):
-        fits = isinstance(values.dtype, pd.CategoricalDtype) and (slot.form != "text" or not values.isna().any())
+        fits = isinstance(values.dtype, pd.CategoricalDtype) and (
+            slot.form != "text" or not values.isna().any()
+        )
     else:
         fits = values.dtype == dtype
         if layout == "csr":

@@ -64,7 +64,11 @@ def describe(
     """
     code = sorted(code)
     named = {name.split(".")[0] for path in code for name in imported_names(Path(path))}
-    used = {module: name for module, name in PACKAGES.items() if module in named or module not in LOADED_UNUSED}
+    used = {
+        module: name
+        for module, name in PACKAGES.items()
+        if module in named or module not in LOADED_UNUSED
+    }
     entries = {
         "sclatent": __version__,
         "step": step,
@@ -72,7 +76,11 @@ def describe(
         "settings": _sha256_of_text(_canonical(settings)),
         "inputs": {str(path): sha256_of(path) for path in inputs},
         "python": platform.python_version(),
-        "packages": {name: importlib.metadata.version(name) for module, name in sorted(used.items()) if module in sys.modules},
+        "packages": {
+            name: importlib.metadata.version(name)
+            for module, name in sorted(used.items())
+            if module in sys.modules
+        },
         "device": device,
         "threads": threads,
         "seed": seed,
@@ -97,6 +105,10 @@ def versions_of(provenances: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the versions of the project, Python and each package that results were made with, several with commas."""
     found: dict[str, set[str]] = {}
     for origin in provenances:
-        for name, version in {"sclatent": origin["sclatent"], "Python": origin["python"], **origin["packages"]}.items():
+        for name, version in {
+            "sclatent": origin["sclatent"],
+            "Python": origin["python"],
+            **origin["packages"],
+        }.items():
             found.setdefault(name, set()).add(version)
     return {name: ", ".join(sorted(versions)) for name, versions in found.items()}

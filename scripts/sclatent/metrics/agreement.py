@@ -22,7 +22,11 @@ def informations(counts: np.ndarray) -> tuple[float, float, float]:
     n = counts.sum()
     labels, clusters = counts.sum(axis=1) / n, counts.sum(axis=0) / n
     mutual = rel_entr(counts / n, np.outer(labels, clusters)).sum()
-    return max(mutual, 0.0), entr(labels).sum(), entr(clusters).sum()  # rounding may leave a mutual information below 0
+    return (
+        max(mutual, 0.0),
+        entr(labels).sum(),
+        entr(clusters).sum(),
+    )  # rounding may leave a mutual information below 0
 
 
 def homogeneity(counts: np.ndarray) -> float:
@@ -50,7 +54,8 @@ def nmi_arithmetic(counts: np.ndarray) -> float:
 def ari(counts: np.ndarray) -> float:
     """Agreement on which pairs of cells belong together: 0 where it is that of chance, 1 perfect (Hubert and Arabie 1985)."""
     both, by_label, by_cluster, pairs = (
-        int((sizes * (sizes - 1)).sum()) for sizes in (counts, counts.sum(axis=1), counts.sum(axis=0), counts.sum())
+        int((sizes * (sizes - 1)).sum())
+        for sizes in (counts, counts.sum(axis=1), counts.sum(axis=0), counts.sum())
     )
     if both == by_label == by_cluster:
         return 1.0
@@ -107,7 +112,10 @@ def score_clusters(labels: np.ndarray, clusters: np.ndarray) -> dict[str, float]
 
 def _scores(counts: np.ndarray) -> np.ndarray:
     """Return every metric, the numbers, and the recall of each label."""
-    return np.array([*(metric(counts) for metric in (METRICS | NUMBERS).values()), *recalls(counts)], dtype=float)
+    return np.array(
+        [*(metric(counts) for metric in (METRICS | NUMBERS).values()), *recalls(counts)],
+        dtype=float,
+    )
 
 
 def score_counts(counts: np.ndarray, labels: pd.Index) -> pd.DataFrame:
@@ -119,8 +127,12 @@ def score_counts(counts: np.ndarray, labels: pd.Index) -> pd.DataFrame:
     sizes = counts.sum(axis=1)
     # The method is named, as Patefield's, which scipy 1.17 takes where there are many cells, is wrong for a single cluster.
     tables = random_table(sizes, counts.sum(axis=0))
-    shuffled = tables.rvs(N_SHUFFLES, method="boyett", random_state=np.random.default_rng(0)).astype(int)
-    names = [(metric, "all") for metric in METRICS | NUMBERS] + [("recall", label) for label in labels]
+    shuffled = tables.rvs(
+        N_SHUFFLES, method="boyett", random_state=np.random.default_rng(0)
+    ).astype(int)
+    names = [(metric, "all") for metric in METRICS | NUMBERS] + [
+        ("recall", label) for label in labels
+    ]
     return pd.DataFrame(names, columns=["metric", "subset"]).assign(
         value=_scores(counts),
         chance=np.mean([_scores(table) for table in shuffled], axis=0),
@@ -137,7 +149,9 @@ def score_table(clusters: pd.DataFrame, labels: pd.Series, split: pd.Series) -> 
     `score_counts`.
     """
     codes, names = pd.factorize(labels.astype(str), sort=True)
-    cells = pd.DataFrame({"label": codes, "split": split.loc[labels.index].to_numpy()}, index=labels.index)
+    cells = pd.DataFrame(
+        {"label": codes, "split": split.loc[labels.index].to_numpy()}, index=labels.index
+    )
     tables = []
     for (seed, latent, method), found in clusters.groupby(["seed", "latent", "method"], sort=False):
         known = cells.loc[found["cell"]].assign(cluster=found["cluster"].to_numpy())
@@ -151,10 +165,22 @@ def score_table(clusters: pd.DataFrame, labels: pd.Series, split: pd.Series) -> 
             table = score_counts(contingency_matrix(part["label"], part["cluster"]), names[present])
             if method.endswith("_oracle"):  # shuffled labels would have chosen another resolution
                 table["chance"] = np.nan
-            for place, (column, value) in enumerate({"seed": seed, "split": name, "latent": latent, "method": method}.items()):
+            for place, (column, value) in enumerate(
+                {"seed": seed, "split": name, "latent": latent, "method": method}.items()
+            ):
                 table.insert(place, column, value)
             tables.append(table)
-    columns = ["seed", "split", "latent", "method", "metric", "subset", "value", "chance", "ceiling"]
+    columns = [
+        "seed",
+        "split",
+        "latent",
+        "method",
+        "metric",
+        "subset",
+        "value",
+        "chance",
+        "ceiling",
+    ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
 
 

@@ -23,7 +23,9 @@ def principal_space(real: np.ndarray, n_pcs: int = 50, seed: int = 0) -> PCA:
     n_pcs = min(n_pcs, len(real) - 1, real.shape[1] - 1)
     space = PCA(n_pcs, svd_solver="arpack", random_state=seed).fit(real)
     largest = space.singular_values_[0]
-    rank = int((space.singular_values_ > largest * max(real.shape) * np.finfo(real.dtype).eps).sum())
+    rank = int(
+        (space.singular_values_ > largest * max(real.shape) * np.finfo(real.dtype).eps).sum()
+    )
     if 0 < rank < n_pcs:  # ARPACK then fills up with noise of its own, which no seed repeats
         space = PCA(rank, svd_solver="full").fit(real)
     return space
@@ -62,7 +64,9 @@ def mmd(x: np.ndarray, y: np.ndarray) -> float:
     if median == 0:
         raise ValueError("most pairs of cells are identical")
     scaled = np.square(distances / median) / 2
-    kernel = squareform(np.mean([np.exp(-scaled / s) for s in BANDWIDTHS], axis=0))  # its diagonal is 0: no cell with itself
+    kernel = squareform(
+        np.mean([np.exp(-scaled / s) for s in BANDWIDTHS], axis=0)
+    )  # its diagonal is 0: no cell with itself
     n, m = len(x), len(y)
     within = kernel[:n, :n].sum() / (n * (n - 1)) + kernel[n:, n:].sum() / (m * (m - 1))
     return float(within - 2 * kernel[:n, n:].mean())
@@ -81,7 +85,9 @@ def two_sample_auc(x: np.ndarray, y: np.ndarray, seed: int) -> float:
     cells = np.concatenate([subsample(x, n, rng), subsample(y, n, rng)])
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    return float(cross_val_score(classifier, cells, np.repeat([0, 1], n), cv=folds, scoring="roc_auc").mean())
+    return float(
+        cross_val_score(classifier, cells, np.repeat([0, 1], n), cv=folds, scoring="roc_auc").mean()
+    )
 
 
 def _require(n: int, *samples: np.ndarray) -> None:

@@ -58,7 +58,8 @@ def rank_genes(treated: np.ndarray, control: np.ndarray) -> RankedGenes:
     if min(t, m) == 0:
         raise ValueError("no cells to rank genes by")
     sums = [
-        rankdata(np.concatenate([treated[:, b], control[:, b]]), axis=0)[:t].sum(axis=0) for b in _gene_blocks(treated, t + m)
+        rankdata(np.concatenate([treated[:, b], control[:, b]]), axis=0)[:t].sum(axis=0)
+        for b in _gene_blocks(treated, t + m)
     ]
     scores = (np.concatenate(sums) - t * (t + m + 1) / 2) / np.sqrt(t * m * (t + m + 1) / 12)
     if np.isnan(scores).any():
@@ -80,9 +81,13 @@ def marker_overlap(
     for n in sizes:
         if n < len(scores):
             chance = _chance_to_be_among_first(n, scores)
-            measured.append(Measured("marker_overlap", f"top_{n}", float(chance[ranking[:n]].mean()), None))
+            measured.append(
+                Measured("marker_overlap", f"top_{n}", float(chance[ranking[:n]].mean()), None)
+            )
         else:
-            absent.append(Absent("marker_overlap", f"top_{n}", f"there are only {len(scores)} genes"))
+            absent.append(
+                Absent("marker_overlap", f"top_{n}", f"there are only {len(scores)} genes")
+            )
     return measured, absent
 
 
@@ -196,7 +201,10 @@ def measure(
     }
     measured, absent = [], []
     for subset, genes in subsets.items():
-        chosen = {side: {of: values[:, genes] for of, values in statistics.items()} for side, statistics in sides.items()}
+        chosen = {
+            side: {of: values[:, genes] for of, values in statistics.items()}
+            for side, statistics in sides.items()
+        }
         for name, metric in METRICS.items():
             if metric.of == "variance" and min(len(predicted), len(treated)) < 2:
                 absent.append(Absent(name, subset, "one cell has no variance"))
@@ -209,7 +217,9 @@ def measure(
     return measured, absent
 
 
-def measure_cells(predicted: np.ndarray, treated: np.ndarray, space: PCA, seed: int) -> tuple[list[Measured], list[Absent]]:
+def measure_cells(
+    predicted: np.ndarray, treated: np.ndarray, space: PCA, seed: int
+) -> tuple[list[Measured], list[Absent]]:
     """Return e_distance, mmd and two_sample_auc of predicted (n, G) and treated (t, G) cells, over all genes.
 
     space: the components in which they are measured, of real cells (`distances.principal_space`). Both are first reduced to equal
@@ -223,7 +233,9 @@ def measure_cells(predicted: np.ndarray, treated: np.ndarray, space: PCA, seed: 
     x, y = (space.transform(subsample(cells, n, rng)) for cells in (predicted, treated))
     measured, absent = [Measured("e_distance", "all", energy_distance(x, y), None)], []
     if n < x.shape[1]:
-        absent.append(Absent("two_sample_auc", "all", f"{n} cells are fewer than the {x.shape[1]} components"))
+        absent.append(
+            Absent("two_sample_auc", "all", f"{n} cells are fewer than the {x.shape[1]} components")
+        )
     else:
         measured.append(Measured("two_sample_auc", "all", two_sample_auc(x, y, seed), None))
     try:
@@ -233,19 +245,27 @@ def measure_cells(predicted: np.ndarray, treated: np.ndarray, space: PCA, seed: 
     return measured, absent
 
 
-def _statistics(cells: np.ndarray, control: np.ndarray, n_resamples: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _statistics(
+    cells: np.ndarray, control: np.ndarray, n_resamples: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
     """Return mean, variance and change of each gene (1 + n_resamples, G): of all cells, then of each resample."""
     n, size = len(cells), int(SHARE * len(cells))
-    drawn = rng.multinomial(size, np.full(n, 1 / n), n_resamples)  # how often each cell is in each resample
+    drawn = rng.multinomial(
+        size, np.full(n, 1 / n), n_resamples
+    )  # how often each cell is in each resample
     sizes = np.array([[n]] + [[size]] * n_resamples)
     weights = np.vstack([np.ones(n), drawn]) / sizes
     mean, variance = np.empty((2, 1 + n_resamples, cells.shape[1]))
     for block in _gene_blocks(cells, n):
         centre = cells[:, block].mean(axis=0, dtype=np.float64)
-        deviations = cells[:, block] - centre  # float64, without the mean, whose square would drown small variances
+        deviations = (
+            cells[:, block] - centre
+        )  # float64, without the mean, whose square would drown small variances
         shift = weights @ deviations
         mean[:, block] = centre + shift
-        variance[:, block] = (weights @ np.square(deviations) - np.square(shift)) * sizes / np.maximum(sizes - 1, 1)
+        variance[:, block] = (
+            (weights @ np.square(deviations) - np.square(shift)) * sizes / np.maximum(sizes - 1, 1)
+        )
     before = control.mean(axis=0, dtype=np.float64)
     change = mean - before
     if not np.isfinite(change).all():
@@ -255,12 +275,18 @@ def _statistics(cells: np.ndarray, control: np.ndarray, n_resamples: int, rng: n
     return {"mean": mean, "variance": variance, "change": change}
 
 
-def _measure_rows(metric: _Metric, sides: dict[str, dict[str, np.ndarray]]) -> tuple[np.ndarray, str | None]:
+def _measure_rows(
+    metric: _Metric, sides: dict[str, dict[str, np.ndarray]]
+) -> tuple[np.ndarray, str | None]:
     """Return the metric of each row, NaN where undefined, and the reason where it is so for the first, that of all cells."""
     predicted, real = sides["predicted"][metric.of], sides["real"][metric.of]
     values, defined = np.full(len(real), np.nan), np.ones(len(real), dtype=bool)
     for side, lack in metric.needs:
-        holds = _differs(sides[side], metric.of) if lack == "the same" else sides[side][metric.of].any(axis=1)
+        holds = (
+            _differs(sides[side], metric.of)
+            if lack == "the same"
+            else sides[side][metric.of].any(axis=1)
+        )
         if not holds[0]:
             return values, f"the {side} {metric.of} is {lack} for all genes"
         defined &= holds

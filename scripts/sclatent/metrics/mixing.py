@@ -19,7 +19,9 @@ class NotApplicableError(ValueError):
     """A metric has no meaning on these cells; its text is the reason."""
 
 
-def mixing_silhouette(latent: np.ndarray, group: np.ndarray, labels: np.ndarray, seed: int) -> float:
+def mixing_silhouette(
+    latent: np.ndarray, group: np.ndarray, labels: np.ndarray, seed: int
+) -> float:
     """Return the mean over labels of the mean over their cells of 1 - |s|: 1 mixed, 0 apart.
 
     s: silhouette of the groups (n,) among the cells of the label in the latent (n, L), by scikit-learn; that of a group's only
@@ -66,10 +68,16 @@ def group_auc(latent: np.ndarray, group: np.ndarray, seed: int) -> float:
         raise NotApplicableError(f"a group has fewer than {N_FOLDS} cells")
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
-    return float(cross_val_score(model, latent, group, cv=folds, scoring="roc_auc_ovr", error_score="raise").mean())
+    return float(
+        cross_val_score(
+            model, latent, group, cv=folds, scoring="roc_auc_ovr", error_score="raise"
+        ).mean()
+    )
 
 
-def mixing(latent: np.ndarray, group: np.ndarray, labels: np.ndarray, seed: int = 0) -> tuple[dict[str, float], dict[str, str]]:
+def mixing(
+    latent: np.ndarray, group: np.ndarray, labels: np.ndarray, seed: int = 0
+) -> tuple[dict[str, float], dict[str, str]]:
     """Return by name what `mixing_silhouette`, `mixing_entropy` and `group_auc` are, and why those that do not apply are absent.
 
     latent: (n, L). group: condition or batch (n,) of each cell. labels: cell type (n,) of each cell.

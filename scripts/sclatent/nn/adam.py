@@ -25,11 +25,18 @@ class Adam:
     def step(self, rate: float) -> None:
         """Change the parameters by their gradients with a step size, and forget the gradients."""
         used = [i for i, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        means, squares, steps = ([tensors[i] for i in used] for tensors in (self.means, self.squares, self.steps))
+        means, squares, steps = (
+            [tensors[i] for i in used] for tensors in (self.means, self.squares, self.steps)
+        )
         parameters = [_contiguous(self.parameters[i]) for i in used]
         gradients = [_contiguous(self.parameters[i].grad) for i in used]
         constants = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "amsgrad": False, "maximize": False}
-        options = {"fused": True, "decoupled_weight_decay": self.decoupled, "weight_decay": self.weight_decay, "lr": rate}
+        options = {
+            "fused": True,
+            "decoupled_weight_decay": self.decoupled,
+            "weight_decay": self.weight_decay,
+            "lr": rate,
+        }
         adam(parameters, gradients, means, squares, [], steps, **constants, **options)
         for i in used:
             self.parameters[i].grad = None
@@ -37,7 +44,11 @@ class Adam:
     def state(self) -> dict[str, Tensor]:
         """Return the state by name."""
         kinds = {"means": self.means, "squares": self.squares, "steps": self.steps}
-        return {f"{kind}.{i}": tensor for kind, tensors in kinds.items() for i, tensor in enumerate(tensors)}
+        return {
+            f"{kind}.{i}": tensor
+            for kind, tensors in kinds.items()
+            for i, tensor in enumerate(tensors)
+        }
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Take up a state that `state` returned."""

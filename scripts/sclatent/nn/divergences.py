@@ -25,10 +25,14 @@ def kl_normal(mean1: Tensor, log_var1: Tensor, mean2: Tensor, log_var2: Tensor) 
     1/2 sum [r - 1 - ln r + (mean1 - mean2)^2 / var2] with r = var1 / var2, taken from the difference of the logarithms.
     """
     log_ratio = log_var1 - log_var2
-    return 0.5 * (torch.expm1(log_ratio) - log_ratio + (mean1 - mean2).square() * (-log_var2).exp()).sum(-1)
+    return 0.5 * (
+        torch.expm1(log_ratio) - log_ratio + (mean1 - mean2).square() * (-log_var2).exp()
+    ).sum(-1)
 
 
-def kl_spike_and_slab(mean: Tensor, log_var: Tensor, log_gamma: Tensor, log_off: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+def kl_spike_and_slab(
+    mean: Tensor, log_var: Tensor, log_gamma: Tensor, log_off: Tensor, alpha: float
+) -> tuple[Tensor, Tensor]:
     """KL of a spike-and-slab posterior to the spike-and-slab prior with slab N(0, 1) and slab probability alpha.
 
     The posterior of each dimension is gamma N(mean, exp(log_var)) + (1 - gamma) delta(0) with gamma = exp(log_gamma). log_off is
@@ -52,8 +56,15 @@ def kl_dirichlet(a: Tensor, b: Tensor) -> Tensor:
     """KL(Dirichlet(a) || Dirichlet(b)). Input concentrations (..., K) each, positive, output (...)."""
     a, b = torch.broadcast_tensors(a, b)
     a_total, b_total = a.sum(-1), b.sum(-1)
-    normaliser = torch.lgamma(a_total) - torch.lgamma(a).sum(-1) - torch.lgamma(b_total) + torch.lgamma(b).sum(-1)
-    return normaliser + ((a - b) * (torch.digamma(a) - torch.digamma(a_total).unsqueeze(-1))).sum(-1)
+    normaliser = (
+        torch.lgamma(a_total)
+        - torch.lgamma(a).sum(-1)
+        - torch.lgamma(b_total)
+        + torch.lgamma(b).sum(-1)
+    )
+    return normaliser + ((a - b) * (torch.digamma(a) - torch.digamma(a_total).unsqueeze(-1))).sum(
+        -1
+    )
 
 
 def collapsed_dirichlet(log_q: Tensor, alpha: float) -> Tensor:
@@ -65,4 +76,6 @@ def collapsed_dirichlet(log_q: Tensor, alpha: float) -> Tensor:
     finite log-probabilities as log_softmax gives them, output (...). Source: the GMVAE thesis' two divergences, collapsed.
     """
     q = log_q.exp()
-    return (q * log_q - torch.lgamma(alpha + q) + math.lgamma(alpha)).sum(-1) + math.log(q.shape[-1] * alpha)
+    return (q * log_q - torch.lgamma(alpha + q) + math.lgamma(alpha)).sum(-1) + math.log(
+        q.shape[-1] * alpha
+    )

@@ -18,7 +18,9 @@ class Float32(nn.Module):
         return x.float() if x.dtype == torch.bfloat16 else x
 
 
-def hidden_layers(n_in: int, widths: list[int], hp: NetworkHyperparameters, linear_first: bool = False) -> nn.Sequential:
+def hidden_layers(
+    n_in: int, widths: list[int], hp: NetworkHyperparameters, linear_first: bool = False
+) -> nn.Sequential:
     """Fully connected layers of the given widths, each followed by dropout, batch normalisation and activation as hp says.
 
     linear_first: no activation after the first layer. Input (B, n_in), output (B, widths[-1]), or the input where there are none.
@@ -35,7 +37,9 @@ def hidden_layers(n_in: int, widths: list[int], hp: NetworkHyperparameters, line
     return nn.Sequential(*layers)
 
 
-def mlp(n_in: int, widths: list[int], n_out: int, hp: NetworkHyperparameters, linear_first: bool = False) -> nn.Sequential:
+def mlp(
+    n_in: int, widths: list[int], n_out: int, hp: NetworkHyperparameters, linear_first: bool = False
+) -> nn.Sequential:
     """`hidden_layers` followed by a linear layer. Input (B, n_in), output (B, n_out), float32 under autocast too."""
     hidden = hidden_layers(n_in, widths, hp, linear_first)
     return nn.Sequential(*hidden, linear([n_in, *widths][-1], n_out, hp), Float32())
@@ -54,7 +58,11 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor | SparseRows) -> Tensor:
         """Return x weight^T + bias, (B, n_out)."""
-        return sparse_linear(x, self.weight, self.bias) if isinstance(x, SparseRows) else super().forward(x)
+        return (
+            sparse_linear(x, self.weight, self.bias)
+            if isinstance(x, SparseRows)
+            else super().forward(x)
+        )
 
 
 def linear(n_in: int, n_out: int, hp: NetworkHyperparameters) -> Linear:

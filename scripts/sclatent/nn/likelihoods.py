@@ -12,7 +12,9 @@ from sclatent.nn.linear_error import linear_squared_error
 
 OUTPUTS = {"linear": nn.Identity(), "relu": torch.relu, "softplus": softplus}
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
-FLOOR = -6.0  # of the log sigma that all genes share: as sigma goes to 0, the divergences count for nothing
+FLOOR = (
+    -6.0
+)  # of the log sigma that all genes share: as sigma goes to 0, the divergences count for nothing
 # Beyond it the negative binomial is a Poisson, and float32 cannot tell lnGamma(x + theta) from lnGamma(theta).
 MAX_LOG_THETA = math.log(1e4)
 
@@ -193,7 +195,9 @@ class Bernoulli(Head):
 
     def nll(self, h: Tensor, x: Tensor) -> Tensor:
         """- Sum of x ln p + (1 - x) ln(1 - p)."""
-        return binary_cross_entropy_with_logits(self.float32(self.linear(h)), x, reduction="none").sum(-1)
+        return binary_cross_entropy_with_logits(
+            self.float32(self.linear(h)), x, reduction="none"
+        ).sum(-1)
 
     def mean(self, h: Tensor) -> Tensor:
         """Return the probabilities."""
@@ -254,7 +258,9 @@ class NegativeBinomial(Poisson):
     def sample(self, h: Tensor) -> Tensor:
         """Return counts of a cell of expected total `library`: Poisson with rates that a Gamma of mean 1 multiplies."""
         rates, theta = self.log_rates(h, self.library).exp(), self.log_theta().exp()
-        return torch.poisson(rates * torch.distributions.Gamma(theta, theta).sample(rates.shape[:1]))
+        return torch.poisson(
+            rates * torch.distributions.Gamma(theta, theta).sample(rates.shape[:1])
+        )
 
 
 class ZeroInflatedNegativeBinomial(NegativeBinomial):

@@ -27,28 +27,44 @@ class _LinearSquaredError(torch.autograd.Function):
         residual = (bias - x).addmm_(h, weight.t())
         ctx.save_for_backward(h, weight, residual)
         # Unlike square().sum(), a norm squares in the wider type and writes no matrix of squares.
-        return torch.linalg.vector_norm(residual, dim=-1, dtype=torch.promote_types(h.dtype, torch.float32)).square()
+        return torch.linalg.vector_norm(
+            residual, dim=-1, dtype=torch.promote_types(h.dtype, torch.float32)
+        ).square()
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         h, weight, residual = ctx.saved_tensors
-        scale = (2 * grad).to(h.dtype).unsqueeze(-1)  # of rows: scaling h and the product is cheaper than scaling the residual
+        scale = (
+            (2 * grad).to(h.dtype).unsqueeze(-1)
+        )  # of rows: scaling h and the product is cheaper than scaling the residual
         transposed = residual.t()
-        return scale * (residual @ weight), transposed @ (scale * h), (transposed @ scale).squeeze(-1), None
+        return (
+            scale * (residual @ weight),
+            transposed @ (scale * h),
+            (transposed @ scale).squeeze(-1),
+            None,
+        )
 
 
 class _SparseSquaredError(torch.autograd.Function):
     """|x|^2 - 2 x m + |m|^2 with m = W h + b, for each cell: |m|^2 = h W^T W h + 2 b W h + |b|^2."""
 
     @staticmethod
-    def forward(ctx, h: Tensor, weight: Tensor, bias: Tensor, x: SparseRows, dtype: torch.dtype) -> Tensor:
+    def forward(
+        ctx, h: Tensor, weight: Tensor, bias: Tensor, x: SparseRows, dtype: torch.dtype
+    ) -> Tensor:
         low = weight.to(dtype)
         of_mean = h @ (low.t() @ low).to(h.dtype)  # W^T W h
         of_rest = x.times(low).to(h.dtype) - bias @ weight  # W^T (x - b)
         ctx.save_for_backward(h, weight, low, bias, of_mean - of_rest)
         ctx.x = x
-        return x.squares - 2 * x.times(bias.unsqueeze(-1)).squeeze(-1) + bias @ bias + (h * (of_mean - 2 * of_rest)).sum(-1)
+        return (
+            x.squares
+            - 2 * x.times(bias.unsqueeze(-1)).squeeze(-1)
+            + bias @ bias
+            + (h * (of_mean - 2 * of_rest)).sum(-1)
+        )
 
     @staticmethod
     @once_differentiable
@@ -60,5 +76,7 @@ class _SparseSquaredError(torch.autograd.Function):
         of_weight = (low @ (h.t() @ scaled).to(low.dtype)).to(weight.dtype)
         of_weight -= ctx.x.transposed_times(scaled.to(low.dtype)).to(weight.dtype)
         of_weight.addr_(bias, scaled.sum(0))
-        of_bias = weight @ scaled.sum(0) + bias * scale.sum() - ctx.x.transposed_times(scale).squeeze(-1)
+        of_bias = (
+            weight @ scaled.sum(0) + bias * scale.sum() - ctx.x.transposed_times(scale).squeeze(-1)
+        )
         return scale * residual, of_weight, of_bias, None, None

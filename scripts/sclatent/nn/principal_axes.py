@@ -15,7 +15,9 @@ from sclatent.io.blocks import BLOCK
 LARGE = 250_000_000
 
 
-def principal_axes(cells: Callable[[slice], Tensor], n_cells: int, n_axes: int) -> tuple[Tensor, Tensor]:
+def principal_axes(
+    cells: Callable[[slice], Tensor], n_cells: int, n_axes: int
+) -> tuple[Tensor, Tensor]:
     """Return the mean (G,) and the n_axes leading principal axes (n_axes, G), by falling variance, of cells, float32.
 
     cells: gives the values (n, G) of a range of the n_cells cells. Signs are arbitrary. Raises TrainingError where n_axes is not
@@ -23,7 +25,9 @@ def principal_axes(cells: Callable[[slice], Tensor], n_cells: int, n_axes: int) 
     """
     n_vars = cells(slice(0, 1)).shape[1]
     if n_axes >= min(n_cells, n_vars):
-        raise TrainingError(f"{n_axes} principal components must be below {min(n_cells, n_vars)} for data of {(n_cells, n_vars)}")
+        raise TrainingError(
+            f"{n_axes} principal components must be below {min(n_cells, n_vars)} for data of {(n_cells, n_vars)}"
+        )
     if n_cells * n_vars <= LARGE:
         return _by_svd(cells(slice(0, n_cells)), n_axes)
     return _by_covariance(cells, n_cells, n_vars, n_axes)
@@ -36,7 +40,9 @@ def _by_svd(x: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
     return mean, torch.from_numpy(np.ascontiguousarray(axes[::-1]))
 
 
-def _by_covariance(cells: Callable[[slice], Tensor], n_cells: int, n_vars: int, n_axes: int) -> tuple[Tensor, Tensor]:
+def _by_covariance(
+    cells: Callable[[slice], Tensor], n_cells: int, n_vars: int, n_axes: int
+) -> tuple[Tensor, Tensor]:
     total = torch.zeros(n_vars, dtype=torch.float64)
     products = torch.zeros(n_vars, n_vars, dtype=torch.float64)
     for start in range(0, n_cells, BLOCK):

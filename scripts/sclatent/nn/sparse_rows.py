@@ -14,7 +14,9 @@ class SparseRows:
         self.shape = matrix.shape
         self.by_cell, self.by_gene = _tensors(matrix), _tensors(matrix.tocsc())
         squares = torch.from_numpy(matrix.data).square()
-        self.squares = torch.segment_reduce(squares, "sum", offsets=self.by_cell[0].long())  # (B,), sum of each cell's
+        self.squares = torch.segment_reduce(
+            squares, "sum", offsets=self.by_cell[0].long()
+        )  # (B,), sum of each cell's
 
     def __len__(self) -> int:
         """The number of cells."""
@@ -41,13 +43,24 @@ def product_type(of: Tensor) -> torch.dtype:
 
 
 def _tensors(matrix: sparse.csr_matrix | sparse.csc_matrix) -> tuple[Tensor, Tensor, Tensor]:
-    return torch.from_numpy(matrix.indptr), torch.from_numpy(matrix.indices), torch.from_numpy(matrix.data)
+    return (
+        torch.from_numpy(matrix.indptr),
+        torch.from_numpy(matrix.indices),
+        torch.from_numpy(matrix.data),
+    )
 
 
 def _product(rows: tuple[Tensor, Tensor, Tensor], w: Tensor) -> Tensor:
     """Return a sparse matrix times w: each row a weighted sum of rows of w, faster here than torch's own sparse product."""
     offsets, columns, values = rows
-    return embedding_bag(columns, w, offsets, per_sample_weights=values.to(w.dtype), mode="sum", include_last_offset=True)
+    return embedding_bag(
+        columns,
+        w,
+        offsets,
+        per_sample_weights=values.to(w.dtype),
+        mode="sum",
+        include_last_offset=True,
+    )
 
 
 class _SparseLinear(torch.autograd.Function):
@@ -59,4 +72,9 @@ class _SparseLinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[None, Tensor, Tensor, None]:
-        return None, ctx.x.transposed_times(grad.to(ctx.dtype)).to(grad.dtype).t(), grad.sum(0), None
+        return (
+            None,
+            ctx.x.transposed_times(grad.to(ctx.dtype)).to(grad.dtype).t(),
+            grad.sum(0),
+            None,
+        )

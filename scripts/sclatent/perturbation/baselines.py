@@ -8,7 +8,15 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut
 
-STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)  # of the ridge penalty, in units of the mean squared length of a profile
+STRENGTHS = (
+    0.01,
+    0.03,
+    0.1,
+    0.3,
+    1,
+    3,
+    10,
+)  # of the ridge penalty, in units of the mean squared length of a profile
 N_PCS = 50
 
 
@@ -65,7 +73,9 @@ def _ridge_weights(profile: np.ndarray, profiles: np.ndarray, strength: float) -
     return 1 / len(known) + coefficients  # which sum to 0, as the centred profiles do
 
 
-def predict(control: np.ndarray, known: Responses, training: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def predict(
+    control: np.ndarray, known: Responses, training: np.ndarray, seed: int
+) -> dict[str, np.ndarray]:
     """Return the treated cells (n, G) that each predictor expects of control cells (n, G).
 
     no_change: the control cells. mean_shift, nearest_shift, similarity_shift: moved by the known types' responses, in equal
@@ -73,8 +83,13 @@ def predict(control: np.ndarray, known: Responses, training: np.ndarray, seed: i
     of the control cells, moved by the mean response there: a linear autoencoder with arithmetic in its latent space.
     """
     profile, response = control.mean(axis=0), known.treated - known.control
-    shifts = {f"{name}_shift": weights(profile, known) @ response for name, weights in WEIGHTS.items()}
-    predicted = {"no_change": control, **{name: control + shift.astype(np.float32) for name, shift in shifts.items()}}
+    shifts = {
+        f"{name}_shift": weights(profile, known) @ response for name, weights in WEIGHTS.items()
+    }
+    predicted = {
+        "no_change": control,
+        **{name: control + shift.astype(np.float32) for name, shift in shifts.items()},
+    }
     n_pcs = min(N_PCS, min(training.shape) - 1)
     pca = PCA(n_pcs, svd_solver="arpack", random_state=seed).fit(training)
     moved = pca.transform(control) + response.mean(axis=0) @ pca.components_.T

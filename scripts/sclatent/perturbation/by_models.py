@@ -21,7 +21,9 @@ def predictions_of_model(
     """
     if condition is None:
         if not cells.held_out:
-            raise TrainingError("the model sees no condition, and in sample shifts of other types are no prediction")
+            raise TrainingError(
+                "the model sees no condition, and in sample shifts of other types are no prediction"
+            )
         found = latent_arithmetic(trained, cells, target)
     elif condition == "condition":
         found = condition_flips(trained, conditions, cells, target)
@@ -46,32 +48,53 @@ def latent_arithmetic(trained: Trained, cells: Treated, target: Target) -> Itera
     control = cells.dense(target.control)
     z = _encode(trained, control)
     before, after = (
-        torch.stack([_encode(trained, cells.dense(cells.rows(name, c, "train"))).mean.mean(0) for name in types])
+        torch.stack(
+            [
+                _encode(trained, cells.dense(cells.rows(name, c, "train"))).mean.mean(0)
+                for name in types
+            ]
+        )
         for c in (cells.control, target.condition)
     )
     shares = {name: weights(control.mean(axis=0), known) for name, weights in WEIGHTS.items()}
-    shares["kriging"] = similarity_weights(z.mean.mean(0).cpu().numpy(), Responses(before.cpu().numpy(), after.cpu().numpy()))
+    shares["kriging"] = similarity_weights(
+        z.mean.mean(0).cpu().numpy(), Responses(before.cpu().numpy(), after.cpu().numpy())
+    )
     for name, of_types in shares.items():
         shift = torch.from_numpy(of_types).to(after) @ (after - before)
         yield Prediction(f"latent_{name}_shift", *_decoded(trained, z.mean + shift, control))
         if name == "similarity":
-            moved, still = (_decoded(trained, latent, control)[0] for latent in (z.mean + shift, z.mean))
-            yield Prediction("latent_similarity_residual", control + moved - still, control + moved - still)
-    yield Prediction("scgen", *_decoded(trained, z.sample + _balanced_difference(trained, cells, target), control))
+            moved, still = (
+                _decoded(trained, latent, control)[0] for latent in (z.mean + shift, z.mean)
+            )
+            yield Prediction(
+                "latent_similarity_residual", control + moved - still, control + moved - still
+            )
+    yield Prediction(
+        "scgen",
+        *_decoded(trained, z.sample + _balanced_difference(trained, cells, target), control),
+    )
 
 
 @torch.no_grad()
-def condition_flips(trained: Trained, conditions: list[str], cells: Treated, target: Target) -> Iterator[Prediction]:
+def condition_flips(
+    trained: Trained, conditions: list[str], cells: Treated, target: Target
+) -> Iterator[Prediction]:
     """Yield predictions of a model that sees the condition: control cells flipped to another, each way that its family knows."""
     if not trained.model.flip_paths:
         raise TrainingError("its family flips no condition")
     control = cells.dense(target.control)
     seen = trained.input(torch.from_numpy(control).to(trained.model.device))
-    before, after = (_one_hot(conditions, name, len(control)).to(seen) for name in (cells.control, target.condition))
+    before, after = (
+        _one_hot(conditions, name, len(control)).to(seen)
+        for name in (cells.control, target.condition)
+    )
     for path in trained.model.flip_paths:
         options = {"path": path} if path else {}
         expected, drawn = (
-            _values(trained, trained.model.flip(seen, before, after, sample=sample, **options), control)
+            _values(
+                trained, trained.model.flip(seen, before, after, sample=sample, **options), control
+            )
             for sample in (False, True)
         )
         yield Prediction(f"flip_{path}" if path else "flip", expected, drawn)
@@ -81,10 +104,14 @@ def _balanced_difference(trained: Trained, cells: Treated, target: Target) -> Te
     """Return the difference (L,) of drawn latents of treated and control training cells, types resampled to equal sizes."""
     means = []
     for condition in (target.condition, cells.control):
-        rows = [cells.rows(name, condition, "train") for name in cells.obs["cell_type"].cat.categories]
+        rows = [
+            cells.rows(name, condition, "train") for name in cells.obs["cell_type"].cat.categories
+        ]
         rows = [of_type for of_type in rows if len(of_type)]
         largest = max(map(len, rows))
-        drawn = np.concatenate([of_type[torch.randint(len(of_type), (largest,)).numpy()] for of_type in rows])
+        drawn = np.concatenate(
+            [of_type[torch.randint(len(of_type), (largest,)).numpy()] for of_type in rows]
+        )
         unique, times = np.unique(drawn, return_counts=True)
         sample = _encode(trained, cells.dense(unique)).sample
         weights = torch.from_numpy(times / times.sum()).to(sample)
@@ -99,14 +126,23 @@ def _encode(trained: Trained, values: np.ndarray):
 
 def _decoded(trained: Trained, z: Tensor, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return latents (n, L) as expected and as drawn values (n, G) of the control cells that they come from."""
-    return tuple(_values(trained, trained.model.decode(z, sample=sample), control) for sample in (False, True))
+    return tuple(
+        _values(trained, trained.model.decode(z, sample=sample), control)
+        for sample in (False, True)
+    )
 
 
 def _values(trained: Trained, x: Tensor, control: np.ndarray) -> np.ndarray:
     """Return what a model makes, (n, G), as normalised values; counts get the totals that the control cells (n, G) have."""
-    total = torch.from_numpy(np.expm1(control).sum(axis=1, keepdims=True)).to(x) if trained.n_counts else x.new_ones(())
+    total = (
+        torch.from_numpy(np.expm1(control).sum(axis=1, keepdims=True)).to(x)
+        if trained.n_counts
+        else x.new_ones(())
+    )
     return trained.normalised(x, total).cpu().numpy()
 
 
 def _one_hot(conditions: list[str], name: str, n: int) -> Tensor:
-    return torch.nn.functional.one_hot(torch.full((n,), conditions.index(name)), len(conditions)).float()
+    return torch.nn.functional.one_hot(
+        torch.full((n,), conditions.index(name)), len(conditions)
+    ).float()

@@ -67,7 +67,9 @@ class Treated:
         """
         types = [*self.obs["cell_type"].cat.categories, *([] if self.held_out else [ALL])]
         split = None if self.held_out or not (self.obs["split"] == "held_out").any() else "held_out"
-        treatments = [level for level in self.obs["condition"].cat.categories if level != self.control]
+        treatments = [
+            level for level in self.obs["condition"].cat.categories if level != self.control
+        ]
         for condition in treatments:
             for cell_type in types:
                 treated = self.rows(cell_type, condition, "held_out" if self.held_out else split)
@@ -76,7 +78,10 @@ class Treated:
                 control = self.rows(cell_type, self.control, split)
                 fewest = min(len(control), len(treated))
                 if fewest < FEWEST:
-                    yield None, f"{cell_type} has {fewest} cells in {self.control} or {condition}, too few to compare"
+                    yield (
+                        None,
+                        f"{cell_type} has {fewest} cells in {self.control} or {condition}, too few to compare",
+                    )
                     continue
                 target = Target(condition, cell_type, control, treated)
                 if self.held_out and not self.known_types(target):
@@ -91,14 +96,18 @@ class Treated:
             cell_type
             for cell_type in self.obs["cell_type"].cat.categories
             if cell_type != target.cell_type
-            and min(len(self.rows(cell_type, c, "train")) for c in (self.control, target.condition)) >= FEWEST
+            and min(len(self.rows(cell_type, c, "train")) for c in (self.control, target.condition))
+            >= FEWEST
         ]
 
     def known_responses(self, target: Target) -> Responses:
         """Return the mean profiles of the known types."""
         types = self.known_types(target)
         means = [
-            [np.asarray(self.x[self.rows(cell_type, c, "train")].mean(axis=0)).ravel() for cell_type in types]
+            [
+                np.asarray(self.x[self.rows(cell_type, c, "train")].mean(axis=0)).ravel()
+                for cell_type in types
+            ]
             for c in (self.control, target.condition)
         ]
         return Responses(*map(np.stack, means))
@@ -107,4 +116,6 @@ class Treated:
 def read_treated(path: str | Path, held_out: bool) -> Treated:
     """Read the cells of a file of the kind "preprocessed" that has conditions."""
     adata = read_matrix(path)
-    return Treated(adata.X, adata.obs, adata.var_names.to_numpy(), str(adata.uns["control"]), held_out)
+    return Treated(
+        adata.X, adata.obs, adata.var_names.to_numpy(), str(adata.uns["control"]), held_out
+    )

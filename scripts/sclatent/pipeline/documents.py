@@ -64,7 +64,9 @@ def readme() -> str:
     """Return the README with its generated table made anew."""
     before, _, rest = (PROJECT / "README.md").read_text().partition(TABLE)
     after = rest.partition(TABLE_END)[2]
-    table = results_table(PROJECT / "workflow" / "paper" / "references.yaml", PROJECT / "results" / "reference")
+    table = results_table(
+        PROJECT / "workflow" / "paper" / "references.yaml", PROJECT / "results" / "reference"
+    )
     return f"{before}{TABLE}\n{table}\n{TABLE_END}{after}"
 
 
@@ -77,7 +79,9 @@ def configuration_schema() -> dict:
     schema["$defs"]["Model"]["allOf"] = [
         {
             "if": {"properties": {"family": {"const": family}}},
-            "then": {"properties": {"hyperparameters": hyperparameters_class(family).model_json_schema()}},
+            "then": {
+                "properties": {"hyperparameters": hyperparameters_class(family).model_json_schema()}
+            },
         }
         for family in families
     ]
@@ -99,7 +103,10 @@ def configuration_tables() -> str:
         ("`datasets.<name>.blobs`", datasets.Blobs),
         ("`models.<name>`", config.Model),
         ("`models.<name>.training`", config.Training),
-        *((f"`models.<name>.hyperparameters` of family `{name}`", hyperparameters_class(name)) for name in family_names()),
+        *(
+            (f"`models.<name>.hyperparameters` of family `{name}`", hyperparameters_class(name))
+            for name in family_names()
+        ),
         ("`studies.<name>`", config.Study),
         ("`studies.<name>.embedding`", config.Embedding),
         ("`studies.<name>.clustering`", config.Clustering),
@@ -109,9 +116,20 @@ def configuration_tables() -> str:
 
 def _table(title: str, section: type[BaseModel]) -> str:
     schema = section.model_json_schema()
-    lines = [f"### {title}", "", (section.__doc__ or "").strip(), "", "| key | type | default | meaning |", "|---|---|---|---|"]
+    lines = [
+        f"### {title}",
+        "",
+        (section.__doc__ or "").strip(),
+        "",
+        "| key | type | default | meaning |",
+        "|---|---|---|---|",
+    ]
     for key, field in schema["properties"].items():
-        default = f"`{field['default']}`" if "default" in field and not isinstance(field["default"], dict) else ""
+        default = (
+            f"`{field['default']}`"
+            if "default" in field and not isinstance(field["default"], dict)
+            else ""
+        )
         if key in schema.get("required", []):
             default = "required"
         lines.append(f"| `{key}` | {_type(field)} | {default} | {field.get('description', '')} |")
@@ -134,7 +152,13 @@ def _type(field: dict) -> str:
         return "mapping"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = ", ".join(f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field)
-    names = {"number": "number", "integer": "whole number", "string": "text", "boolean": "yes or no", "null": "none"}
+    names = {
+        "number": "number",
+        "integer": "whole number",
+        "string": "text",
+        "boolean": "yes or no",
+        "null": "none",
+    }
     name = names[field["type"]]
     return f"{name} ({limits})" if limits else name
 

@@ -5,8 +5,13 @@ import re
 import signal
 from pathlib import Path
 
-_ENDED = re.compile(r"(?:died with <Signals\.(?P<signal>\w+): |returned non-zero exit status (?P<status>\d+)\b)")
-_JOB = re.compile(r"^ *Error in rule \w+:$.*?^ *log: (?:results/logs/)?(?P<log>[^\s,]+)\.log\b", re.MULTILINE | re.DOTALL)
+_ENDED = re.compile(
+    r"(?:died with <Signals\.(?P<signal>\w+): |returned non-zero exit status (?P<status>\d+)\b)"
+)
+_JOB = re.compile(
+    r"^ *Error in rule \w+:$.*?^ *log: (?:results/logs/)?(?P<log>[^\s,]+)\.log\b",
+    re.MULTILINE | re.DOTALL,
+)
 # Where Snakemake names the log that Slurm kept of a job that failed.
 _ON_SLURM = re.compile(r"^ *log: .*?(/\S+/slurm_logs/\S+\.log)\b", re.MULTILINE)
 AGAIN = "run the same command again"
@@ -35,8 +40,12 @@ def explain(log: str) -> list[str]:
         if name is None or job is None:
             continue
         place = job.end()
-        killed = f"{job['log'].replace('/', ' ')} was ended by {name}, by hand or because memory ran out"
-        lines.append(f"{killed}; {AGAIN}" + ", and it goes on where it was" * job["log"].startswith("train/"))
+        killed = (
+            f"{job['log'].replace('/', ' ')} was ended by {name}, by hand or because memory ran out"
+        )
+        lines.append(
+            f"{killed}; {AGAIN}" + ", and it goes on where it was" * job["log"].startswith("train/")
+        )
     return list(dict.fromkeys(lines)) + [cure for words, cure in FAULTS.items() if words in log]
 
 
@@ -57,5 +66,7 @@ def _said_on_slurm(log: str) -> list[str]:
 
 def _signal(ended: re.Match) -> str | None:
     """Return the name of the signal that ended a job, None where it ended by itself or because the user stopped the run."""
-    name = ended["signal"] or next((s.name for s in signal.Signals if s + 128 == int(ended["status"])), None)
+    name = ended["signal"] or next(
+        (s.name for s in signal.Signals if s + 128 == int(ended["status"])), None
+    )
     return None if name == "SIGINT" else name

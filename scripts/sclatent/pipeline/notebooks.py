@@ -19,10 +19,20 @@ def execute(template: str | Path, executed: str | Path, parameters: dict, librar
     process that runs the cells is killed.
     """
     Path(executed).parent.mkdir(parents=True, exist_ok=True)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(library), os.environ.get("PYTHONPATH")]))
-    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this interpreter, whatever else is registered as python3
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(library), os.environ.get("PYTHONPATH")])
+    )
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = (
+        "1"  # the kernel of this interpreter, whatever else is registered as python3
+    )
     try:
-        papermill.execute_notebook(str(template), str(executed), parameters=parameters, kernel_name="python3", progress_bar=False)
+        papermill.execute_notebook(
+            str(template),
+            str(executed),
+            parameters=parameters,
+            kernel_name="python3",
+            progress_bar=False,
+        )
     except RuntimeError as error:
         cause = f"the process that runs the cells of {executed} ended ({error}), killed by hand or because memory ran out"
         raise UserError(f"{cause}; run the same command again") from error
@@ -30,4 +40,6 @@ def execute(template: str | Path, executed: str | Path, parameters: dict, librar
         if error.ename == UserError.__name__:
             raise UserError(error.evalue) from error
         logger.info("the cell that failed:\n%s", error.source)
-        raise RuntimeError(f"cell {error.exec_count} of {executed} failed: {error.ename}: {error.evalue}") from error
+        raise RuntimeError(
+            f"cell {error.exec_count} of {executed} failed: {error.ename}: {error.evalue}"
+        ) from error

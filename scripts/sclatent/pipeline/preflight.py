@@ -6,7 +6,14 @@ from pathlib import Path
 
 from sclatent.common.errors import UserError, printable
 from sclatent.config.load import Config, published_files
-from sclatent.data.locations import data_directories, download_directory, find, no_downloads, nowhere, own_files
+from sclatent.data.locations import (
+    data_directories,
+    download_directory,
+    find,
+    no_downloads,
+    nowhere,
+    own_files,
+)
 from sclatent.pipeline.staleness import check_not_ahead, code_files, renew, review
 
 RESULTS, STATE = Path("results"), Path(".snakemake")
@@ -53,15 +60,22 @@ def prepare(config: Config, base: Path, program: str, plans_only: bool) -> list[
         return []
     found = review(RESULTS, STATE, base)
     if not plans_only:
-        pins = {f"{RESULTS}/files/{name}": file.sha256 for name, file in published_files(config).items()}
+        pins = {
+            f"{RESULTS}/files/{name}": file.sha256 for name, file in published_files(config).items()
+        }
         renew(found, RESULTS, STATE, pins)
-    return [printable(f"{reason} (a dry run does not show it)" if plans_only else reason) for reason in found.reasons]
+    return [
+        printable(f"{reason} (a dry run does not show it)" if plans_only else reason)
+        for reason in found.reasons
+    ]
 
 
 def check_own_files(config: Config) -> None:
     """Raise UserError where a file that a study of the run needs is not there and nothing can bring it."""
     directories = data_directories(config.data_directories)
-    for name in sorted({dataset for study in config.run for dataset in config.studies[study].datasets}):
+    for name in sorted(
+        {dataset for study in config.run for dataset in config.studies[study].datasets}
+    ):
         for role, file in config.datasets[name].files.items():
             try:
                 if file.path is not None:
@@ -79,10 +93,14 @@ def check_writable(results: str | Path) -> None:
     """Raise UserError unless the folder of results can be made or written to."""
     folder = Path(results)
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"'{folder}' is a file, but results are written to a folder of that name; move the file away")
+        raise UserError(
+            f"'{folder}' is a file, but results are written to a folder of that name; move the file away"
+        )
     target = folder if folder.is_dir() else folder.absolute().parent
     if not os.access(target, os.W_OK | os.X_OK):
-        raise UserError(f"no permission to write to '{target}'; change its permissions or run in a copy of your own")
+        raise UserError(
+            f"no permission to write to '{target}'; change its permissions or run in a copy of your own"
+        )
 
 
 def check_room(*folders: Path) -> None:
@@ -90,7 +108,9 @@ def check_room(*folders: Path) -> None:
     for folder in folders:
         there = folder if folder.is_dir() else folder.absolute().parent
         if shutil.disk_usage(there).free < ROOM:
-            raise UserError(f"no room is left on the disk of '{there}'; make room there and run the same command again")
+            raise UserError(
+                f"no room is left on the disk of '{there}'; make room there and run the same command again"
+            )
 
 
 def check_unlocked(state: str | Path) -> None:

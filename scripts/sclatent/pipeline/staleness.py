@@ -42,7 +42,12 @@ class Review:
 
 def code_files(base: Path) -> list[Path]:
     """Return the files of the project that results may rest on."""
-    return sorted(path for folder in CODE for path in (base / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return sorted(
+        path
+        for folder in CODE
+        for path in (base / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    )
 
 
 def check_not_ahead(paths: Iterable[Path]) -> None:
@@ -50,7 +55,9 @@ def check_not_ahead(paths: Iterable[Path]) -> None:
     for path in paths:
         if (then := path.stat().st_mtime) > time.time() + AHEAD:
             when = datetime.fromtimestamp(then).strftime("%Y-%m-%d %H:%M")
-            raise UserError(f"'{path}' is stamped {when}, in the future; set the clock right, or if it is right: touch {path}")
+            raise UserError(
+                f"'{path}' is stamped {when}, in the future; set the clock right, or if it is right: touch {path}"
+            )
 
 
 def review(results: Path, state: Path, base: Path) -> Review:
@@ -63,7 +70,11 @@ def review(results: Path, state: Path, base: Path) -> Review:
     code = {path.relative_to(base).as_posix(): sha256_of(path) for path in code_files(base)}
     new = {"version": __version__, "name": stamp.get("name", uuid.uuid4().hex), "code": code}
     newest = max(times.values(), default=0)
-    changed = [base / path for path, content in stamp.get("code", {}).items() if code.get(path, content) != content]
+    changed = [
+        base / path
+        for path, content in stamp.get("code", {}).items()
+        if code.get(path, content) != content
+    ]
     unseen = [path for path in changed if path.stat().st_mtime <= newest]
     reason = _doubt(stamp, state, results) if times else ""
     if not reason and not all(os.access(path, os.W_OK) for path in unseen):
@@ -71,7 +82,11 @@ def review(results: Path, state: Path, base: Path) -> Review:
     if reason:
         return Review([f"{reason}: everything is made anew"], list(times), [], new)
     ahead = [path for path, then in times.items() if then > time.time() + AHEAD]
-    reasons = [f"stamped in the future, as if the clock had been moved: {_named(ahead)}; made anew"] if ahead else []
+    reasons = (
+        [f"stamped in the future, as if the clock had been moved: {_named(ahead)}; made anew"]
+        if ahead
+        else []
+    )
     if unseen:
         reasons.append(
             f"not the code that made '{results}', though it looks older: {_named(unseen)}; what rests on it is made anew"
@@ -133,5 +148,9 @@ def _read(folder: Path) -> dict:
         stamp = json.loads((folder / STAMP).read_text())
     except (OSError, ValueError):
         return {}
-    fits = isinstance(stamp, dict) and stamp.keys() == {"version", "name", "code"} and isinstance(stamp["code"], dict)
+    fits = (
+        isinstance(stamp, dict)
+        and stamp.keys() == {"version", "name", "code"}
+        and isinstance(stamp["code"], dict)
+    )
     return stamp if fits else {}

@@ -19,7 +19,12 @@ ARROW_TYPES = {"text": pa.string(), "whole": pa.int64(), "real": pa.float64()}
 
 
 def add_model(
-    adata: ad.AnnData, model: str, latents: ad.AnnData, tsne: ad.AnnData, umap: ad.AnnData, clusters: pd.DataFrame
+    adata: ad.AnnData,
+    model: str,
+    latents: ad.AnnData,
+    tsne: ad.AnnData,
+    umap: ad.AnnData,
+    clusters: pd.DataFrame,
 ) -> dict:
     """Add to adata, in place, what the best seed of a model made of its cells; return that seed, by what it was chosen, failures.
 
@@ -35,7 +40,11 @@ def add_model(
     seed = best_seed(latents)
     if seed is None:
         return choice
-    of_seed = {name: array for (name, of), array in (arrays_of(latents) | arrays_of(tsne)).items() if of == seed}
+    of_seed = {
+        name: array
+        for (name, of), array in (arrays_of(latents) | arrays_of(tsne)).items()
+        if of == seed
+    }
     slots = {
         f"X_{model}": of_seed["mean"],
         f"X_{model}_umap": umap.obsm[umap_key(model, seed)],
@@ -47,9 +56,13 @@ def add_model(
         slots |= {f"X_{model}_w": of_seed["w_mean"]} if of_seed["w_mean"].shape[1] else {}
     for slot, values in slots.items():
         if slot in adata.obsm:
-            raise UserError(f"obsm['{slot}'] is of the model '{model}' and of another model, too; rename one of the two")
+            raise UserError(
+                f"obsm['{slot}'] is of the model '{model}' and of another model, too; rename one of the two"
+            )
         adata.obsm[slot] = values
-    for column, values in _labels_of(of_seed, clusters[clusters["seed"] == seed], adata.obs_names).items():
+    for column, values in _labels_of(
+        of_seed, clusters[clusters["seed"] == seed], adata.obs_names
+    ).items():
         adata.obs[f"{model}_{column}"] = values
     return {"seed": seed, **choice}
 
@@ -60,9 +73,14 @@ def write_parquet(table: pd.DataFrame, path: str | Path, kind: str, provenance: 
     Columns are string, int64 or float64; a missing value is null, and columns of which none may be missing cannot hold one.
     Raises ValueError, and writes nothing, where one does. pandas reads the types of `sclatent.io.tables.read_table`.
     """
-    fields = [pa.field(name, ARROW_TYPES[column.type], nullable=column.optional) for name, column in TABLES[kind].items()]
+    fields = [
+        pa.field(name, ARROW_TYPES[column.type], nullable=column.optional)
+        for name, column in TABLES[kind].items()
+    ]
     arrow = pa.Table.from_pandas(table, pa.schema(fields), preserve_index=False)
-    arrow = arrow.replace_schema_metadata({**arrow.schema.metadata, "provenance": as_text(provenance)})
+    arrow = arrow.replace_schema_metadata(
+        {**arrow.schema.metadata, "provenance": as_text(provenance)}
+    )
     with replacing(path) as temporary:
         parquet.write_table(arrow, temporary)
 
@@ -72,10 +90,15 @@ def _labels_of(of_seed: dict[str, np.ndarray], clusters: pd.DataFrame, cells: pd
     of_mean = clusters[clusters["latent"] == "mean"].set_index("method")
     found = {}
     for column, method in CLUSTERINGS.items():
-        found[column] = _as_text(of_mean.loc[method].set_index("cell")["cluster"].loc[cells].to_numpy())
+        found[column] = _as_text(
+            of_mean.loc[method].set_index("cell")["cluster"].loc[cells].to_numpy()
+        )
     if "responsibilities" in of_seed:
         shares = of_seed["responsibilities"]
-        found |= {"component": _as_text(shares.argmax(axis=1)), "responsibility": shares.max(axis=1)}
+        found |= {
+            "component": _as_text(shares.argmax(axis=1)),
+            "responsibility": shares.max(axis=1),
+        }
     return found
 
 

@@ -35,20 +35,36 @@ def data_table(paths: Mapping[str, str], settings: Mapping[str, dict]) -> pd.Dat
         with h5py.File(path) as file:
             n_vars = len(file["var"][file["var"].attrs["_index"]])
         conditions = list(obs["condition"].cat.categories) if "condition" in obs else []
-        row = {"data set": settings[name]["title"], "cells": f"{len(obs):,}", "genes": f"{n_vars:,}"}
+        row = {
+            "data set": settings[name]["title"],
+            "cells": f"{len(obs):,}",
+            "genes": f"{n_vars:,}",
+        }
         derived = " (derived)" if settings[name]["labels"] == "derived" else ""
-        row |= {"cell types": f"{obs['cell_type'].nunique()}{derived}", "conditions": ", ".join(conditions) or NOTHING}
-        row |= {"cells held out": f"{(obs['split'] == 'held_out').sum():,}", "values": values_text(settings[name])}
+        row |= {
+            "cell types": f"{obs['cell_type'].nunique()}{derived}",
+            "conditions": ", ".join(conditions) or NOTHING,
+        }
+        row |= {
+            "cells held out": f"{(obs['split'] == 'held_out').sum():,}",
+            "values": values_text(settings[name]),
+        }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def values_text(settings: Mapping) -> str:
     """Return in words what the values of a data set are, from the settings by which they are made."""
-    words = [VALUES.get(settings["normalization"], f"log(1 + counts per {settings['target_sum']:,.0f})")]
+    words = [
+        VALUES.get(settings["normalization"], f"log(1 + counts per {settings['target_sum']:,.0f})")
+    ]
     words += [f"{settings['n_top_genes']:,} most variable genes"] if settings["n_top_genes"] else []
     words += ["scaled"] if settings["scale"] else []
-    words += [f"trained on groups balanced by {settings['balance']['by']}"] if settings["balance"] else []
+    words += (
+        [f"trained on groups balanced by {settings['balance']['by']}"]
+        if settings["balance"]
+        else []
+    )
     return ", ".join(words)
 
 
@@ -60,7 +76,10 @@ def files_table(paths: Mapping[str, str], titles: Mapping[str, str]) -> pd.DataF
     rows = []
     for name, path in paths.items():
         read = provenance_of(path)["inputs"] or {"none: drawn from its settings": NOTHING}
-        rows += [{"data set": titles[name], "file": file, "SHA-256": digest} for file, digest in read.items()]
+        rows += [
+            {"data set": titles[name], "file": file, "SHA-256": digest}
+            for file, digest in read.items()
+        ]
     return pd.DataFrame(rows)
 
 
@@ -74,13 +93,17 @@ def labels_told(condition: str | None, supervision: Mapping | None) -> str:
     return ", ".join(words) or "nothing"
 
 
-def models_table(models: Mapping[str, dict], records: Iterable[str], runs: pd.DataFrame) -> pd.DataFrame:
+def models_table(
+    models: Mapping[str, dict], records: Iterable[str], runs: pd.DataFrame
+) -> pd.DataFrame:
     """Return a row a model: its family, latent width, what it is told, whether it is a floor, and how many trainings succeeded.
 
     models: by name its title and family, whether it is a floor, and condition and supervision, the settings of what it is told.
     records: paths of run.json, at <data set>/<model>/<seed>/. runs: a table of that kind, a row a training.
     """
-    widths = {Path(path).parts[-3]: read_record(path)["hyperparameters"]["latent_dim"] for path in records}
+    widths = {
+        Path(path).parts[-3]: read_record(path)["hyperparameters"]["latent_dim"] for path in records
+    }
     trained = (runs["status"] == "trained").groupby(runs["model"]).agg(["sum", "size"])
     return pd.DataFrame(
         {
@@ -98,10 +121,16 @@ def models_table(models: Mapping[str, dict], records: Iterable[str], runs: pd.Da
 def all_runs(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return every run of tables of the kind "runs" once; one that failed in any of them, as in encoding, has failed."""
     runs = pd.concat(tables, ignore_index=True)
-    return runs.sort_values("status", kind="stable").drop_duplicates(["dataset", "model", "seed"]).sort_index()
+    return (
+        runs.sort_values("status", kind="stable")
+        .drop_duplicates(["dataset", "model", "seed"])
+        .sort_index()
+    )
 
 
-def failures_table(runs: pd.DataFrame, datasets: Mapping[str, str], models: Mapping[str, str]) -> pd.DataFrame:
+def failures_table(
+    runs: pd.DataFrame, datasets: Mapping[str, str], models: Mapping[str, str]
+) -> pd.DataFrame:
     """Return a row a failed training with its reason; runs: a row a training; datasets, models: titles by name."""
     failed = runs[runs["status"] == "failed"]
     titles = {"data set": failed["dataset"].map(datasets), "model": failed["model"].map(models)}
@@ -117,7 +146,14 @@ def absences_table(absent: Mapping[str, pd.DataFrame], titles: Mapping[str, str]
     for study, table in absent.items():
         for evaluation, n in table["evaluation"].value_counts(sort=False).items():
             place = f"results/studies/{study}/absent.tsv"
-            rows.append({"study": titles[study], "evaluation": evaluation, "measurements": str(n), "reasons in": place})
+            rows.append(
+                {
+                    "study": titles[study],
+                    "evaluation": evaluation,
+                    "measurements": str(n),
+                    "reasons in": place,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -127,7 +163,10 @@ def costs_table(benchmarks: Iterable[str]) -> pd.DataFrame:
     benchmarks: paths of Snakemake's benchmark files, which end in benchmarks/<rule>/<job>.tsv.
     """
     jobs = pd.DataFrame(
-        [(Path(path.partition("benchmarks/")[2]).parts[0], *seconds_and_memory(path)) for path in benchmarks],
+        [
+            (Path(path.partition("benchmarks/")[2]).parts[0], *seconds_and_memory(path))
+            for path in benchmarks
+        ],
         columns=["rule", "seconds", "memory"],
     )
     jobs = pd.concat([jobs, jobs.assign(rule="all")]).groupby("rule", sort=False)
@@ -169,15 +208,23 @@ def tables_of_page(page: str) -> list[str]:
     return re.findall(r"<table.*?</table>", page, re.DOTALL)
 
 
-def as_rst(sections: Mapping[str, list[str | pd.DataFrame]], introduction: str, provenance: str) -> str:
+def as_rst(
+    sections: Mapping[str, list[str | pd.DataFrame]], introduction: str, provenance: str
+) -> str:
     """Return the page as reStructuredText for Snakemake's report: an introduction, then tables and HTML by heading.
 
     A table scrolls by itself where it is wider than the page. Snakemake fills in templates in the text, and so would run code in
     the label of a cell: braces are written as HTML's entities. Provenance is a comment at the top, JSON on many lines: docutils
     refuses long ones.
     """
-    comment = textwrap.indent(json.dumps(json.loads(provenance), indent=1, ensure_ascii=False), "   ").lstrip()
-    parts = [part for title, content in sections.items() for part in (f"<h2>{html.escape(title)}</h2>", *map(_as_html, content))]
+    comment = textwrap.indent(
+        json.dumps(json.loads(provenance), indent=1, ensure_ascii=False), "   "
+    ).lstrip()
+    parts = [
+        part
+        for title, content in sections.items()
+        for part in (f"<h2>{html.escape(title)}</h2>", *map(_as_html, content))
+    ]
     body = textwrap.indent("\n".join(parts), "   ").replace("{", "&#123;")
     return f".. {comment}\n\n{introduction.strip()}\n\n.. raw:: html\n\n{body}\n"
 

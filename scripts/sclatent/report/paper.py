@@ -33,7 +33,10 @@ SHOWN = {  # metrics
     *("pearson_squared_mean", "r2_mean", "e_distance", "marker_overlap"),
     *("two_sample_auc", "mmd", "right_label", "types_drawn"),
 }
-DECIMALS = {"train_seconds": 1, "train_memory": 0}  # of real numbers as they are printed; of others three
+DECIMALS = {
+    "train_seconds": 1,
+    "train_memory": 0,
+}  # of real numbers as they are printed; of others three
 VALUES = "values.json"  # how the template calls what it is given
 
 
@@ -49,7 +52,10 @@ def read_summary(path: str | Path, kind: str) -> dict[str, Any]:
     rows = {}
     for row in read_table(path, kind).to_dict("records"):
         name = "\t".join("" if pd.isna(row[key]) else row[key] for key in keys)
-        rows[name] = {column: _shown(row[column], columns[column].type, DECIMALS.get(column, 3)) for column in numbers}
+        rows[name] = {
+            column: _shown(row[column], columns[column].type, DECIMALS.get(column, 3))
+            for column in numbers
+        }
     return {"keys": keys, "rows": rows}
 
 
@@ -72,7 +78,9 @@ def _shown(value: Any, kind: str, decimals: int) -> Any:
     """Return a number ready for JSON, with its text where it is real."""
     if pd.isna(value):
         return None
-    return int(value) if kind == "whole" else {"value": float(value), "text": f"{value:z.{decimals}f}"}
+    return (
+        int(value) if kind == "whole" else {"value": float(value), "text": f"{value:z.{decimals}f}"}
+    )
 
 
 def read_records(path: str | Path, kind: str) -> list[dict]:
@@ -88,7 +96,10 @@ def read_study(paths: Iterable[str | Path]) -> dict[str, Any]:
     """
     by_kind = {Path(path).stem: path for path in paths}
     tables = {kind: read_summary(by_kind[kind], kind) for kind in SUMMARIES}
-    return {"tables": tables, **{kind: read_records(by_kind[kind], kind) for kind in ("runs", "absent")}}
+    return {
+        "tables": tables,
+        **{kind: read_records(by_kind[kind], kind) for kind in ("runs", "absent")},
+    }
 
 
 def read_references(path: str | Path, studies: Iterable[str]) -> list[dict]:
@@ -119,7 +130,9 @@ def render_caption(path: str | Path, wildcards: Mapping[str, str]) -> str:
     """
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
     try:
-        text = environment.from_string(Path(path).read_text()).render(snakemake={"wildcards": wildcards})
+        text = environment.from_string(Path(path).read_text()).render(
+            snakemake={"wildcards": wildcards}
+        )
     except jinja2.TemplateError as error:
         raise UserError(f"{path}: {error}; a caption knows snakemake.wildcards only") from error
     if not text.strip():
@@ -127,7 +140,9 @@ def render_caption(path: str | Path, wildcards: Mapping[str, str]) -> str:
     return " ".join(text.split())
 
 
-def typeset(template: Iterable[str | Path], values: Mapping[str, Any], figures: Iterable[str | Path]) -> bytes:
+def typeset(
+    template: Iterable[str | Path], values: Mapping[str, Any], figures: Iterable[str | Path]
+) -> bytes:
     """Return the PDF of the template's files, of which main.typ includes the others, with the values as VALUES.
 
     Figures go by their paths. The template sees no other file, no font of this machine and no clock: equal inputs give equal
@@ -142,4 +157,6 @@ def typeset(template: Iterable[str | Path], values: Mapping[str, Any], figures: 
         place = re.search(r"┌─ (\S+)", error.diagnostic)
         where = f" ({place[1]})" if place else ""
         own = error.message.removeprefix("panicked with: ")
-        raise UserError(own if own != error.message else f"the template of the paper: {own}{where}") from error
+        raise UserError(
+            own if own != error.message else f"the template of the paper: {own}{where}"
+        ) from error

@@ -22,7 +22,9 @@ def results_table(references: Path, results: Path) -> str:
         ours = entry["ours"][-1]
         title = f"{entry['data']}: {entry['setting']}"
         here = _ours(results, {"metric": metric, **ours})
-        lines.append(f"| {entry['id']} | {title} | {metric.replace('_', ' ')} | {reported} | {' | '.join(here)} |")
+        lines.append(
+            f"| {entry['id']} | {title} | {metric.replace('_', ' ')} | {reported} | {' | '.join(here)} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -35,7 +37,10 @@ def _ours(results: Path, ours: dict[str, str]) -> list[str]:
     summary = read_summary(path, kind)
     keys = USUAL[kind] | ours
     row = summary["rows"]["\t".join(keys.get(key, "") for key in summary["keys"])]
-    text = {name: row[name]["text"] if row[name] else NOTHING for name in {column, "sd", "floor", "ceiling"}}
+    text = {
+        name: row[name]["text"] if row[name] else NOTHING
+        for name in {column, "sd", "floor", "ceiling"}
+    }
     n = str(row["n"])
     if column != "mean":  # what is the same for every metric of a model
         return [f"{text[column]}, `{ours['model']}`", NOTHING, NOTHING, n]

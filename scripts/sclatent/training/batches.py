@@ -17,7 +17,9 @@ DENSE = 1_000_000_000
 SPARSE_COST = 3  # of a multiplication in a sparse product, in those of a dense one, with the passes over dense matrices; measured
 
 
-def sparse_pays(widths: tuple[int, int] | None, values: Values, input: Input, batch_size: int, device: str) -> bool:
+def sparse_pays(
+    widths: tuple[int, int] | None, values: Values, input: Input, batch_size: int, device: str
+) -> bool:
     """Return whether a training is faster on sparse rows than on dense ones, and gives the same.
 
     widths: those of `LatentModel.sparse_widths`. It needs values that nothing makes dense, and a model whose layers take them.
@@ -30,7 +32,10 @@ def sparse_pays(widths: tuple[int, int] | None, values: Values, input: Input, ba
     encoder, decoder = widths
     n_nonzero, n_vars = values.x.nnz / len(values.cells), values.n_vars
     dense = n_vars * (2 * encoder + 3 * decoder)
-    return SPARSE_COST * n_nonzero * 2 * (encoder + decoder) + 3 * n_vars * decoder**2 / batch_size < dense
+    return (
+        SPARSE_COST * n_nonzero * 2 * (encoder + decoder) + 3 * n_vars * decoder**2 / batch_size
+        < dense
+    )
 
 
 class Cells:
@@ -51,13 +56,24 @@ class Cells:
         dtype: torch.dtype = torch.float32,
         sparse: bool = False,
     ):
-        self.values, self.input, self.device, self.sparse = values, input, torch.device(device), sparse
+        self.values, self.input, self.device, self.sparse = (
+            values,
+            input,
+            torch.device(device),
+            sparse,
+        )
         self.condition = None if condition is None else condition.to(device)
         self.label = None if label is None else label.to(device)
         # What comes before a mask is the same in every epoch, and is made once where it fits.
-        self.before, self.after = (input.scaled, input.project) if input.mask else (input, nn.Identity())
+        self.before, self.after = (
+            (input.scaled, input.project) if input.mask else (input, nn.Identity())
+        )
         self.kept = self.counts = None
-        if not sparse and len(self) * input.n_genes * (dtype.itemsize + 4 * (values.counts is not None)) <= DENSE:
+        if (
+            not sparse
+            and len(self) * input.n_genes * (dtype.itemsize + 4 * (values.counts is not None))
+            <= DENSE
+        ):
             self.kept = self._all(self._features, dtype)
             self.counts = None if values.counts is None else self._all(self._counts, torch.float32)
 
@@ -87,7 +103,9 @@ class Cells:
         return self.before(torch.from_numpy(self.values.dense(rows.numpy())).to(self.device))
 
     def _counts(self, rows: Tensor) -> Tensor:
-        counts = torch.from_numpy(self.values.counts[rows.numpy()].toarray()).float().to(self.device)
+        counts = (
+            torch.from_numpy(self.values.counts[rows.numpy()].toarray()).float().to(self.device)
+        )
         return counts if self.input.genes is None else counts[:, self.input.genes]
 
     def _all(self, of_rows: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
@@ -95,6 +113,10 @@ class Cells:
         kept = None
         for rows in torch.arange(len(self)).split(BLOCK):
             block = of_rows(rows)
-            kept = torch.empty(len(self), block.shape[1], dtype=dtype, device=self.device) if kept is None else kept
+            kept = (
+                torch.empty(len(self), block.shape[1], dtype=dtype, device=self.device)
+                if kept is None
+                else kept
+            )
             kept[rows] = block.to(dtype)
         return kept

@@ -34,7 +34,9 @@ class Checkpoint:
         random = {"random.cpu": torch.get_rng_state()}
         if torch.cuda.is_initialized():
             random["random.cuda"] = torch.cuda.get_rng_state()
-        contents = {name: value.detach().cpu().contiguous() for name, value in (tensors | random).items()}
+        contents = {
+            name: value.detach().cpu().contiguous() for name, value in (tensors | random).items()
+        }
         text = json.dumps(notes)
         content = save(contents, metadata={"notes": text, "sha256": _digest(contents, text)})
         try:
@@ -43,7 +45,10 @@ class Checkpoint:
         except (UserError, OSError) as error:
             if not self.warned:
                 reason = error.__cause__ or error
-                logger.warning("training goes on, but its state cannot be saved (%s): if it is killed, it begins anew", reason)
+                logger.warning(
+                    "training goes on, but its state cannot be saved (%s): if it is killed, it begins anew",
+                    reason,
+                )
             self.warned = True
 
     def load(self) -> tuple[dict[str, Tensor], dict] | None:

@@ -19,9 +19,13 @@ def choose_device(wanted: str, gpus: int) -> str:
     """
     seen = torch.cuda.is_available()
     if wanted == "cuda" and not gpus:
-        raise UserError("device is cuda, but the job was given no GPU; run with --resources gpu=1, or set device to auto or cpu")
+        raise UserError(
+            "device is cuda, but the job was given no GPU; run with --resources gpu=1, or set device to auto or cpu"
+        )
     if wanted == "cuda" and not seen:
-        raise UserError("device is cuda, but torch sees no GPU; set device to auto or cpu, or install torch's CUDA build")
+        raise UserError(
+            "device is cuda, but torch sees no GPU; set device to auto or cpu, or install torch's CUDA build"
+        )
     return "cuda" if wanted != "cpu" and gpus and seen else "cpu"
 
 
@@ -35,7 +39,13 @@ def usable_precision(wanted: str, device: str) -> str:
 
     A processor without them computes bfloat16 products one number at a time, which takes up to sixty times as long as in float32.
     """
-    if wanted == "fp32" or device == "cuda" or any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16):
+    if (
+        wanted == "fp32"
+        or device == "cuda"
+        or any(torch.cpu.get_capabilities().get(name) for name in BFLOAT16)
+    ):
         return wanted
-    logger.warning("precision is bf16, but this processor has no instructions for it: training in fp32")
+    logger.warning(
+        "precision is bf16, but this processor has no instructions for it: training in fp32"
+    )
     return "fp32"

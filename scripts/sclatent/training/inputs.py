@@ -42,11 +42,15 @@ class Input(nn.Module):
         """Learn means, deviations and principal axes from training cells. Raises TrainingError where n_pcs is too large."""
         if self.mean is not None:
             mean, std = _mean_and_std(values)
-            mean, std = (x if self.genes is None else x[self.genes.cpu().numpy()] for x in (mean, std))
+            mean, std = (
+                x if self.genes is None else x[self.genes.cpu().numpy()] for x in (mean, std)
+            )
             self.mean.copy_(torch.from_numpy(mean))
             self.std.copy_(torch.from_numpy(np.where(std == 0, 1, std)))
         if self.n_pcs is not None:
-            centre, axes = principal_axes(lambda rows: self.scaled(_dense(values, rows)), len(values.cells), self.n_pcs)
+            centre, axes = principal_axes(
+                lambda rows: self.scaled(_dense(values, rows)), len(values.cells), self.n_pcs
+            )
             self.centre.copy_(centre)
             self.axes.copy_(axes)
 

@@ -18,7 +18,14 @@ from sclatent.training.batches import Cells
 from sclatent.training.checkpoints import Checkpoint
 
 # Not the model's fault: the user, the machine or the queue can mend it, so it fails the job instead of the seed.
-NOT_THE_MODEL = (UserError, ImportError, MemoryError, OSError, torch.OutOfMemoryError, torch.AcceleratorError)
+NOT_THE_MODEL = (
+    UserError,
+    ImportError,
+    MemoryError,
+    OSError,
+    torch.OutOfMemoryError,
+    torch.AcceleratorError,
+)
 CHECKPOINT_EVERY = 30  # seconds; a training that is over before then writes none
 DIVERGED = 10_000  # times the loss of the phase's first epoch, at which a training is given up
 COSINE_END = 0.01  # of the learning rate, at which the cosine schedule ends
@@ -79,20 +86,39 @@ def train(
     if model.closed_form:
         model.fit(lambda rows: cells.batch(torch.arange(len(cells))[rows]).x, len(cells))
         model.eval()
-        splits = {"train": cells} if validation is None else {"train": cells, "validation": validation}
-        return [entry for split, some in splits.items() for entry in _entries(1, split, mean_loss(model, "unsupervised", some))]
+        splits = (
+            {"train": cells} if validation is None else {"train": cells, "validation": validation}
+        )
+        return [
+            entry
+            for split, some in splits.items()
+            for entry in _entries(1, split, mean_loss(model, "unsupervised", some))
+        ]
     course = _resumed(model, checkpoint)
     phases, saved = settings["phases"], time.monotonic()
-    bar = tqdm(total=sum(phase["epochs"] for phase in phases), unit="epoch", disable=None, file=terminal, delay=5, leave=False)
+    bar = tqdm(
+        total=sum(phase["epochs"] for phase in phases),
+        unit="epoch",
+        disable=None,
+        file=terminal,
+        delay=5,
+        leave=False,
+    )
     for number in range(course.phase, len(phases)):
         phase, before = phases[number], sum(phase["epochs"] for phase in phases[:number])
         objective, epochs = phase["objective"], phase["epochs"]
         source = labelled if objective == "supervised" else cells
-        optimizer = Adam(model.parameters(), phase["weight_decay"], decoupled=settings["optimizer"] == "adamw")
+        optimizer = Adam(
+            model.parameters(), phase["weight_decay"], decoupled=settings["optimizer"] == "adamw"
+        )
         if course.optimizer:
             optimizer.restore(course.optimizer)
-        while course.epoch < epochs and (settings["patience"] is None or course.idle < settings["patience"]):
-            means = _trained_epoch(model, optimizer, source, labelled, settings, number, course.epoch)
+        while course.epoch < epochs and (
+            settings["patience"] is None or course.idle < settings["patience"]
+        ):
+            means = _trained_epoch(
+                model, optimizer, source, labelled, settings, number, course.epoch
+            )
             course.epoch += 1
             course.history += _entries(before + course.epoch, "train", means)
             _check_converging(course, means, before + course.epoch)
@@ -101,8 +127,13 @@ def train(
                     means = mean_loss(model, objective, validation)
                 course.history += _entries(before + course.epoch, "validation", means)
                 if not math.isfinite(means["loss"]):
-                    raise TrainingError(f"the loss of validation cells is {means['loss']} in epoch {before + course.epoch}")
-                if settings["patience"] is not None and _progress(phases, number, course.epoch) >= model.settled:
+                    raise TrainingError(
+                        f"the loss of validation cells is {means['loss']} in epoch {before + course.epoch}"
+                    )
+                if (
+                    settings["patience"] is not None
+                    and _progress(phases, number, course.epoch) >= model.settled
+                ):
                     _remember_best(course, model, means["loss"])
             if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_EVERY:
                 _save(checkpoint, course, model, optimizer)
@@ -121,7 +152,13 @@ def train(
 
 
 def _trained_epoch(
-    model: LatentModel, optimizer: Adam, cells: Cells, labelled: Cells | None, settings: dict, number: int, epoch: int
+    model: LatentModel,
+    optimizer: Adam,
+    cells: Cells,
+    labelled: Cells | None,
+    settings: dict,
+    number: int,
+    epoch: int,
 ) -> dict[str, float]:
     """Train on every cell once, after `epoch` epochs of phase `number`, and return the mean loss parts. Errors as `train`."""
     phases, phase = settings["phases"], settings["phases"][number]
@@ -133,12 +170,19 @@ def _trained_epoch(
         done = epoch + step / len(batches)
         with _products(cells, settings):
             guide = None if guides is None else labelled.batch(guides)
-            parts = _loss(model, phase["objective"], cells.batch(rows), guide, _progress(phases, number, done))
-        _check_finite(parts, sum(other["epochs"] for other in phases[:number]) + epoch + 1, step + 1)
+            parts = _loss(
+                model, phase["objective"], cells.batch(rows), guide, _progress(phases, number, done)
+            )
+        _check_finite(
+            parts, sum(other["epochs"] for other in phases[:number]) + epoch + 1, step + 1
+        )
         parts["loss"].backward()
         if settings["clip_norm"] is not None:
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings["clip_norm"])
-        optimizer.step(phase["learning_rate"] * _share_of_rate((done + 1 / len(batches)) / phase["epochs"], settings))
+        optimizer.step(
+            phase["learning_rate"]
+            * _share_of_rate((done + 1 / len(batches)) / phase["epochs"], settings)
+        )
         for name, part in parts.items():
             totals[name] = totals.get(name, 0) + part.detach() * len(rows)
     return {name: total.item() / len(cells) for name, total in totals.items()}
@@ -146,10 +190,14 @@ def _trained_epoch(
 
 def _products(cells: Cells, settings: dict) -> torch.autocast:
     """Return the context in which matrix products take place in the precision of the settings."""
-    return torch.autocast(cells.device.type, torch.bfloat16, enabled=settings["precision"] == "bf16")
+    return torch.autocast(
+        cells.device.type, torch.bfloat16, enabled=settings["precision"] == "bf16"
+    )
 
 
-def _batches(cells: Cells, labelled: Cells | None, batch_size: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+def _batches(
+    cells: Cells, labelled: Cells | None, batch_size: int
+) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Yield the rows of each batch of an epoch, every cell once, and beside them, if asked for, rows of labelled cells."""
     chunks = list(torch.randperm(len(cells)).split(batch_size))
     if len(chunks) > 1 and len(chunks[-1]) == 1:  # batch normalisation cannot take one cell
@@ -163,9 +211,13 @@ def _batches(cells: Cells, labelled: Cells | None, batch_size: int) -> Iterator[
     yield from zip(chunks, order.split(size), strict=False)
 
 
-def _loss(model: LatentModel, objective: str, batch: Batch, guide: Batch | None, progress: float) -> dict[str, Tensor]:
+def _loss(
+    model: LatentModel, objective: str, batch: Batch, guide: Batch | None, progress: float
+) -> dict[str, Tensor]:
     """Return the parts of what a phase minimises: the loss of a batch, and that of labelled cells beside it if there are any."""
-    of_cells = {"pretraining": "pretraining_loss", "supervised": "supervised_loss"}.get(objective, "loss")
+    of_cells = {"pretraining": "pretraining_loss", "supervised": "supervised_loss"}.get(
+        objective, "loss"
+    )
     parts = getattr(model, of_cells)(batch, progress)
     if guide is None:
         return parts
@@ -177,7 +229,10 @@ def _loss(model: LatentModel, objective: str, batch: Batch, guide: Batch | None,
 def _progress(phases: list[dict], number: int, epochs_done: float) -> float:
     """Return the share that is over, pre-training and training counted apart."""
     pretraining = phases[number]["objective"] == "pretraining"
-    alike = [phase["epochs"] if (phase["objective"] == "pretraining") == pretraining else 0 for phase in phases]
+    alike = [
+        phase["epochs"] if (phase["objective"] == "pretraining") == pretraining else 0
+        for phase in phases
+    ]
     return (sum(alike[:number]) + epochs_done) / sum(alike)
 
 
@@ -188,13 +243,18 @@ def _share_of_rate(done: float, settings: dict) -> float:
         return done / warmup
     if settings["schedule"] == "constant":
         return 1.0
-    return COSINE_END + (1 - COSINE_END) * 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+    return COSINE_END + (1 - COSINE_END) * 0.5 * (
+        1 + math.cos(math.pi * (done - warmup) / (1 - warmup))
+    )
 
 
 def _check_finite(parts: dict[str, Tensor], epoch: int, step: int) -> None:
     if torch.isfinite(parts["loss"]):
         return
-    name = next((name for name, part in parts.items() if name != "loss" and not torch.isfinite(part)), "loss")
+    name = next(
+        (name for name, part in parts.items() if name != "loss" and not torch.isfinite(part)),
+        "loss",
+    )
     raise TrainingError(f"loss part '{name}' is {parts[name].item()} in epoch {epoch}, step {step}")
 
 
@@ -203,7 +263,11 @@ def _check_converging(course: Course, means: dict[str, float], epoch: int) -> No
     if course.first is None:
         course.first = loss
     elif loss - course.first > DIVERGED * max(abs(course.first), 1):
-        largest = max((name for name in means if name != "loss"), key=lambda name: abs(means[name]), default="loss")
+        largest = max(
+            (name for name in means if name != "loss"),
+            key=lambda name: abs(means[name]),
+            default="loss",
+        )
         raise TrainingError(
             f"the loss diverged: {loss:.4g} in epoch {epoch}, {course.first:.4g} in the first; its largest part is '{largest}'"
         )
@@ -223,7 +287,9 @@ def mean_loss(model: LatentModel, objective: str, cells: Cells) -> dict[str, flo
     objective = "pretraining" if objective == "pretraining" else "unsupervised"
     totals: dict[str, float] = {}
     for rows in torch.arange(len(cells)).split(AT_ONCE):
-        for name, part in _loss(model, objective, cells.batch(rows, masked=False), None, 1.0).items():
+        for name, part in _loss(
+            model, objective, cells.batch(rows, masked=False), None, 1.0
+        ).items():
             totals[name] = totals.get(name, 0) + part.item() * len(rows)
     return {name: total / len(cells) for name, total in totals.items()}
 
@@ -235,7 +301,9 @@ def _for_placing(model: LatentModel, cells: Cells) -> tuple[Tensor, Tensor, Tens
     batches = [cells.batch(some, masked=False) for some in rows.split(AT_ONCE)]
     with torch.no_grad():
         means = torch.cat([model.encode(batch.seen, batch.condition).mean for batch in batches])
-    conditions = None if cells.condition is None else torch.cat([batch.condition for batch in batches])
+    conditions = (
+        None if cells.condition is None else torch.cat([batch.condition for batch in batches])
+    )
     return torch.cat([batch.seen for batch in batches]).float(), means, conditions
 
 
@@ -243,7 +311,9 @@ def _save(checkpoint: Checkpoint, course: Course, model: LatentModel, optimizer:
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"weights.{name}": value for name, value in course.weights.items()}
     tensors |= {f"optimizer.{name}": value for name, value in optimizer.state().items()}
-    notes = {name: value for name, value in vars(course).items() if name not in ("weights", "optimizer")}
+    notes = {
+        name: value for name, value in vars(course).items() if name not in ("weights", "optimizer")
+    }
     checkpoint.save(tensors, notes)
 
 
@@ -259,8 +329,15 @@ def _resumed(model: LatentModel, checkpoint: Checkpoint | None) -> Course:
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
+    return {
+        name.removeprefix(f"{prefix}."): value
+        for name, value in tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
 
 
 def _entries(epoch: int, split: str, parts: dict[str, float]) -> list[dict]:
-    return [{"epoch": epoch, "split": split, "part": part, "value": value} for part, value in parts.items()]
+    return [
+        {"epoch": epoch, "split": split, "part": part, "value": value}
+        for part, value in parts.items()
+    ]

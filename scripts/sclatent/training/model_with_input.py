@@ -16,11 +16,20 @@ class Trained(nn.Module):
     where it explains the values it is given. conditions: names of the C conditions that it sees, empty for none.
     """
 
-    def __init__(self, family: str, hyperparameters: dict, input: Input, n_counts: int | None, conditions: list[str]):
+    def __init__(
+        self,
+        family: str,
+        hyperparameters: dict,
+        input: Input,
+        n_counts: int | None,
+        conditions: list[str],
+    ):
         super().__init__()
         checked = hyperparameters_class(family).model_validate(hyperparameters)
         self.input, self.n_counts = input, n_counts
-        self.model = load_family(family)(input.n_features, n_counts or input.n_features, len(conditions), checked)
+        self.model = load_family(family)(
+            input.n_features, n_counts or input.n_features, len(conditions), checked
+        )
 
     def encode(self, values: Tensor, condition: Tensor | None = None) -> Latents:
         """Return the latents of cells from their normalised values (B, D) and conditions (B, C) one-hot."""
@@ -32,7 +41,9 @@ class Trained(nn.Module):
         Raises TrainingError where some genes of the data set take no part.
         """
         if self.input.genes is not None:
-            raise TrainingError("the model has the genes alone that it shares with the labelled data set")
+            raise TrainingError(
+                "the model has the genes alone that it shares with the labelled data set"
+            )
         if not self.n_counts:
             return self.input.inverse(x)
         return torch.log1p(x / x.sum(dim=1, keepdim=True).clamp_min(1e-8) * total)

@@ -13,7 +13,13 @@ from torch import Tensor
 
 from sclatent.common.errors import UserError
 from sclatent.io.blocks import BLOCK
-from sclatent.io.expression import Values, check_none_held_out, held_out_cells, read_labels, read_values
+from sclatent.io.expression import (
+    Values,
+    check_none_held_out,
+    held_out_cells,
+    read_labels,
+    read_values,
+)
 from sclatent.io.tables import read_table
 from sclatent.training.batches import Cells, sparse_pays
 from sclatent.training.checkpoints import Checkpoint
@@ -81,9 +87,13 @@ def read_conditions(
     codes, levels = read_labels(path, column, cells)
     known = known or tuple(levels)
     if unknown := {levels[code] for code in np.unique(codes)} - set(known):
-        raise UserError(f"{path}: {column} '{min(unknown)}' is none that the model knows, which are {', '.join(known)}")
+        raise UserError(
+            f"{path}: {column} '{min(unknown)}' is none that the model knows, which are {', '.join(known)}"
+        )
     positions = torch.tensor([known.index(level) if level in known else -1 for level in levels])
-    return torch.nn.functional.one_hot(positions[torch.from_numpy(codes)], len(known)).float(), known
+    return torch.nn.functional.one_hot(
+        positions[torch.from_numpy(codes)], len(known)
+    ).float(), known
 
 
 def without_held_out(other: TrainingData, split: str | Path) -> TrainingData:
@@ -102,13 +112,21 @@ def align(other: TrainingData, genes_of_other: np.ndarray, genes: np.ndarray) ->
     place = {gene: i for i, gene in enumerate(genes_of_other)}
     shared = np.array([i for i, gene in enumerate(genes) if gene in place], dtype=np.int64)
     if not len(shared):
-        raise UserError(f"the data set of the labelled cells has no gene named as in this one: {genes_of_other[0]}, {genes[0]}")
+        raise UserError(
+            f"the data set of the labelled cells has no gene named as in this one: {genes_of_other[0]}, {genes[0]}"
+        )
     rows = [place[genes[i]] for i in shared]
-    moved = sparse.csr_matrix((np.ones(len(shared), np.float32), (rows, shared)), shape=(len(place), len(genes)))
+    moved = sparse.csr_matrix(
+        (np.ones(len(shared), np.float32), (rows, shared)), shape=(len(place), len(genes))
+    )
     values = other.values
     x = (values.x if values.is_plain else values.dense()) @ moved
     counts = None if values.counts is None else values.counts @ moved
-    return replace(other, values=Values(x, values.cells, values.training, counts=counts), genes=torch.from_numpy(shared))
+    return replace(
+        other,
+        values=Values(x, values.cells, values.training, counts=counts),
+        genes=torch.from_numpy(shared),
+    )
 
 
 def train_run(
@@ -134,25 +152,41 @@ def train_run(
             f"{len(rows)} to train on; some of both are needed"
         )
     guides = None
-    if labelled is not None:  # drawn before anything that depends on the model, so that all models see the same labels
+    if (
+        labelled is not None
+    ):  # drawn before anything that depends on the model, so that all models see the same labels
         candidates = rows if labelled is data else torch.arange(len(labelled.values.cells))
-        seen = candidates[_draw(labelled.values.cells[candidates.numpy()], settings["share"], at_least=2)]
+        seen = candidates[
+            _draw(labelled.values.cells[candidates.numpy()], settings["share"], at_least=2)
+        ]
         guides = _take(labelled, seen)
-    fitted = Input(data.values.n_vars, **settings["input"], genes=None if labelled is None else labelled.genes)
+    fitted = Input(
+        data.values.n_vars, **settings["input"], genes=None if labelled is None else labelled.genes
+    )
     fitted.fit(_take(data, rows).values)
     fitted.to(device)
     n_counts = None if data.values.counts is None else fitted.n_genes
-    trained = Trained(settings["family"], settings["hyperparameters"], fitted, n_counts, data.conditions).to(device)
+    trained = Trained(
+        settings["family"], settings["hyperparameters"], fitted, n_counts, data.conditions
+    ).to(device)
     low = training["precision"] == "bf16" and not trained.model.closed_form
     keep = {"device": device, "dtype": torch.bfloat16 if low else torch.float32}
-    keep["sparse"] = sparse_pays(trained.model.sparse_widths, data.values, fitted, training["batch_size"], device)
+    keep["sparse"] = sparse_pays(
+        trained.model.sparse_widths, data.values, fitted, training["batch_size"], device
+    )
     unlabelled = replace(data, label=None)
     cells = _cells(_take(unlabelled, rows), fitted, **keep)
     validation = _cells(_take(unlabelled, kept_out), fitted, **keep) if len(kept_out) else None
     guides = None if guides is None else _cells(guides, fitted, **keep)
-    _check_fits(settings["hyperparameters"], [cells] if guides is None else [cells, guides], labelled)
+    _check_fits(
+        settings["hyperparameters"], [cells] if guides is None else [cells, guides], labelled
+    )
     if n_counts is not None:
-        counts = cells.values.counts if fitted.genes is None else cells.values.counts[:, fitted.genes.cpu().numpy()]
+        counts = (
+            cells.values.counts
+            if fitted.genes is None
+            else cells.values.counts[:, fitted.genes.cpu().numpy()]
+        )
         totals = np.asarray(counts.sum(axis=1)).ravel()
         trained.model.likelihood.library.fill_(float(np.median(totals)))
     history = train(trained.model, cells, training, guides, validation, checkpoint, terminal)
@@ -171,7 +205,8 @@ def _take(data: TrainingData, rows: Tensor) -> TrainingData:
     if len(rows) == len(data.values.cells):
         return data
     of_rows = {
-        name: None if part is None else part[rows] for name, part in (("condition", data.condition), ("label", data.label))
+        name: None if part is None else part[rows]
+        for name, part in (("condition", data.condition), ("label", data.label))
     }
     return replace(data, values=data.values.take(rows.numpy()), **of_rows)
 
@@ -180,7 +215,9 @@ def _cells(data: TrainingData, fitted: Input, **keep) -> Cells:
     return Cells(data.values, fitted, data.condition, data.label, **keep)
 
 
-def _check_fits(hyperparameters: dict, all_cells: list[Cells], labelled: TrainingData | None) -> None:
+def _check_fits(
+    hyperparameters: dict, all_cells: list[Cells], labelled: TrainingData | None
+) -> None:
     """Refuse labels of more classes than there are components, and values that the likelihood does not have."""
     if labelled is not None and len(labelled.classes) > hyperparameters["n_components"]:
         raise UserError(

@@ -9,7 +9,9 @@ from scipy.spatial.distance import pdist
 from sclatent.common.errors import UserError
 
 
-def make_blobs(n_vars: int = 16, n_classes: int = 5, n_cells: int = 350, effect: float = 1.2, seed: int = 0) -> ad.AnnData:
+def make_blobs(
+    n_vars: int = 16, n_classes: int = 5, n_cells: int = 350, effect: float = 1.2, seed: int = 0
+) -> ad.AnnData:
     """Draw n_cells of each class in each of the conditions ctrl and trtmnt.
 
     A class has the means 10 U(0,1) and deviations U(0,1) / 2; its treated cells are shifted by effect + N(0,1) / 2 in each
@@ -29,7 +31,9 @@ def make_blobs(n_vars: int = 16, n_classes: int = 5, n_cells: int = 350, effect:
         if np.linalg.norm(shift, axis=1).max() < min(pdist(mean).min(), pdist(mean + shift).min()):
             break
     else:
-        raise UserError(f"no blobs of {n_classes} classes in {n_vars} dimensions keep apart at effect {effect}; lower it")
+        raise UserError(
+            f"no blobs of {n_classes} classes in {n_vars} dimensions keep apart at effect {effect}; lower it"
+        )
     control = mean + deviation * rng.standard_normal((n_cells, *shape))
     treatment = mean + shift + treated * rng.standard_normal((n_cells, *shape))
     values = np.concatenate([control, treatment]).reshape(-1, n_vars).astype(np.float32)
@@ -40,6 +44,8 @@ def make_blobs(n_vars: int = 16, n_classes: int = 5, n_cells: int = 350, effect:
         },
         index=[f"cell_{i:05d}" for i in range(len(values))],
     )
-    adata = ad.AnnData(sparse.csr_matrix(values), obs=obs, var=pd.DataFrame(index=[f"x{i}" for i in range(n_vars)]))
+    adata = ad.AnnData(
+        sparse.csr_matrix(values), obs=obs, var=pd.DataFrame(index=[f"x{i}" for i in range(n_vars)])
+    )
     adata.uns |= {"control": "ctrl", "real": True}
     return adata

@@ -46,14 +46,20 @@ def readable(what: str, paths: list[Path], called: Path | None = None) -> Iterat
     except BROKEN as error:
         names = called or ", ".join(map(str, paths))
         reason = " ".join(str(error).split())
-        raise UserError(f"{names} cannot be read as {what} ({reason}); is the file whole, and of that format?") from error
+        raise UserError(
+            f"{names} cannot be read as {what} ({reason}); is the file whole, and of that format?"
+        ) from error
 
 
 def _check_self_contained(path: Path) -> None:
     """Refuse an HDF5 file that takes values from other files, which it can name at will, or that holds addresses in memory."""
 
     def linked(name: str, link: h5py.SoftLink | h5py.HardLink | h5py.ExternalLink) -> str | None:
-        return f"{name} is a link to '{link.filename}'" if isinstance(link, h5py.ExternalLink) else None
+        return (
+            f"{name} is a link to '{link.filename}'"
+            if isinstance(link, h5py.ExternalLink)
+            else None
+        )
 
     def borrowed(name: str, item: h5py.Group | h5py.Dataset) -> str | None:
         elsewhere = isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)
@@ -68,14 +74,20 @@ def _check_self_contained(path: Path) -> None:
         if fault := file.visititems_links(linked) or file.visititems(borrowed):
             raise UserError(f"{path}: {fault}; give a file that holds all of its data itself")
         if name := unreadable("its root", file) or file.visititems(unreadable):
-            raise UserError(f"{path}: {name} holds objects of a program, which cannot be read; bring the file again, or another")
+            raise UserError(
+                f"{path}: {name} holds objects of a program, which cannot be read; bring the file again, or another"
+            )
 
 
 def _holds_addresses(dtype: np.dtype) -> bool:
     """Return whether h5py would take bytes of a file for addresses of Python objects, as it does of opaque ones that say so."""
     if h5py.check_opaque_dtype(dtype):
         return dtype.hasobject
-    inner = [h5py.check_vlen_dtype(dtype), dtype.subdtype and dtype.subdtype[0], *(dtype[name] for name in dtype.names or ())]
+    inner = [
+        h5py.check_vlen_dtype(dtype),
+        dtype.subdtype and dtype.subdtype[0],
+        *(dtype[name] for name in dtype.names or ()),
+    ]
     return any(_holds_addresses(part) for part in inner if isinstance(part, np.dtype))
 
 

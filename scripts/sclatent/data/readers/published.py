@@ -30,13 +30,17 @@ def read_geo_kang(files: Files) -> ad.AnnData:
         for sample in ("GSM2560248_2.1", "GSM2560249_2.2"):
             with gzip.open(archive.extractfile(f"{sample}.mtx.gz")) as file:
                 blocks.append(sparse.csr_matrix(io.mmread(file).T))
-            with gzip.open(archive.extractfile(f"{sample.split('_')[0]}_barcodes.tsv.gz"), "rt") as file:
+            with gzip.open(
+                archive.extractfile(f"{sample.split('_')[0]}_barcodes.tsv.gz"), "rt"
+            ) as file:
                 barcodes += file.read().split()
     pairs = zip(cells.index.astype(str), barcodes, strict=False)
     other = [f"'{cell}' for '{barcode}'" for cell, barcode in pairs if not cell.startswith(barcode)]
     if other or len(cells) != len(barcodes):
         what = other[0] if other else f"{len(cells)} of them for {len(barcodes)}"
-        raise UserError(f"{cells_path} lists other cells than the matrices in {path} ({what}); bring both again")
+        raise UserError(
+            f"{cells_path} lists other cells than the matrices in {path} ({what}); bring both again"
+        )
     return named(sparse.vstack(blocks, format="csr"), cells, genes.set_index("symbol"))
 
 
@@ -56,7 +60,10 @@ def read_idx(files: Files) -> ad.AnnData:
             )
     n_train, n_test = map(len, labels)
     obs = pd.DataFrame(
-        {"cell_type": np.concatenate(labels).astype(str), "split": ["train"] * n_train + ["held_out"] * n_test},
+        {
+            "cell_type": np.concatenate(labels).astype(str),
+            "split": ["train"] * n_train + ["held_out"] * n_test,
+        },
         index=[f"train_{i:05d}" for i in range(n_train)] + [f"test_{i:05d}" for i in range(n_test)],
     )
     shape = images[0].shape[1:]
@@ -84,7 +91,12 @@ def read_pbmc68k_reduced(files: Files) -> ad.AnnData:
             "install the version of scanpy that requirements.lock names"
         )
     values.data = whole
-    obs = pd.DataFrame({"cell_type": stored.obs["bulk_labels"].astype(str), "pct_counts_mt": 100 * stored.obs["percent_mito"]})
+    obs = pd.DataFrame(
+        {
+            "cell_type": stored.obs["bulk_labels"].astype(str),
+            "pct_counts_mt": 100 * stored.obs["percent_mito"],
+        }
+    )
     return named(values, obs, pd.DataFrame(index=stored.raw.var_names))
 
 
@@ -97,7 +109,9 @@ def read_digits(files: Files) -> ad.AnnData:
     with gzip.open(path) as file:
         table = np.loadtxt(file, delimiter=",")
     if table.ndim != 2 or table.shape[1] != 65:
-        raise UserError(f"{path} has shape {table.shape}, but digits have 64 pixels and a label; fetch it again")
+        raise UserError(
+            f"{path} has shape {table.shape}, but digits have 64 pixels and a label; fetch it again"
+        )
     names = [f"image_{i:04d}" for i in range(len(table))]
     obs = pd.DataFrame({"cell_type": table[:, -1].astype(int).astype(str)}, index=names)
     return named(sparse.csr_matrix(table[:, :-1]), obs, pd.DataFrame(index=_pixel_names(8, 8)))
@@ -112,7 +126,9 @@ def _idx_array(path: Path, n_axes: int) -> np.ndarray:
         if content[:3] != b"\0\0\x08":
             raise UserError(f"{path} is not an idx file of bytes; bring it again")
         if content[3] != n_axes:
-            raise UserError(f"{path} holds an array of {content[3]} axes, but images have 3 and labels 1; are the two swapped?")
+            raise UserError(
+                f"{path} holds an array of {content[3]} axes, but images have 3 and labels 1; are the two swapped?"
+            )
         shape = tuple(np.frombuffer(content, ">u4", n_axes, 4))
         return np.frombuffer(content, np.uint8, offset=4 + 4 * n_axes).reshape(shape)
 

@@ -16,12 +16,17 @@ import numpy as np
 import pandas as pd
 from scipy import io, sparse
 
-from sclatent.data.readers.blobs import make_blobs
-from sclatent.io.blocks import h5_matrix
 from sclatent.common.errors import UserError, nearest
 from sclatent.config.formats import LABELLED, MATRIX_PARTS, part_of_matrix
-from sclatent.data.readers.published import read_digits, read_geo_kang, read_idx, read_pbmc68k_reduced
+from sclatent.data.readers.blobs import make_blobs
 from sclatent.data.readers.common import Files, named, readable
+from sclatent.data.readers.published import (
+    read_digits,
+    read_geo_kang,
+    read_idx,
+    read_pbmc68k_reduced,
+)
+from sclatent.io.blocks import h5_matrix
 
 
 def read(format: str, files: Files, **options) -> ad.AnnData:
@@ -32,7 +37,9 @@ def read(format: str, files: Files, **options) -> ad.AnnData:
     """
     for paths in files.values():
         if len(paths) > 1 and format != "10x_mtx":
-            raise UserError(f"{paths[0].parent} is a folder, but format {format} takes a file; format: 10x_mtx takes folders")
+            raise UserError(
+                f"{paths[0].parent} is a folder, but format {format} takes a file; format: 10x_mtx takes folders"
+            )
     with readable(format, [path for paths in files.values() for path in paths]):
         adata = READERS[format](files, **options)
     adata.uns["labelled"] = format in LABELLED
@@ -47,7 +54,9 @@ def read_h5ad(files: Files, layer: str | None = None) -> ad.AnnData:
     (path,) = files["counts"]
     _check_hdf5(path, ".h5ad")
     with h5py.File(path) as file:
-        if isinstance(file.get("obs"), h5py.Dataset):  # written before anndata 0.7: small, and read by anndata's own rules
+        if isinstance(
+            file.get("obs"), h5py.Dataset
+        ):  # written before anndata 0.7: small, and read by anndata's own rules
             return _legacy(path, layer)
         place = {None: "X", "raw": "raw/X"}.get(layer, f"layers/{layer}")
         known = [*(["raw"] if "raw/X" in file else []), *file.get("layers", [])]
@@ -78,7 +87,9 @@ def read_10x_h5(files: Files) -> ad.AnnData:
         version_3 = "features" in matrix
         ids, symbols = ("features/id", "features/name") if version_3 else ("genes", "gene_names")
         parts = tuple(matrix[part][:] for part in ("data", "indices", "indptr"))
-        values = sparse.csr_matrix(parts, shape=tuple(matrix["shape"][:][::-1]))  # stored genes x cells, by columns
+        values = sparse.csr_matrix(
+            parts, shape=tuple(matrix["shape"][:][::-1])
+        )  # stored genes x cells, by columns
         values.check_format(full_check=True)
         obs = pd.DataFrame(index=matrix["barcodes"].asstr()[:])
         var = pd.DataFrame({"gene_ids": matrix[ids].asstr()[:]}, index=matrix[symbols].asstr()[:])
@@ -94,14 +105,18 @@ def read_10x_mtx(files: Files) -> ad.AnnData:
     """
     paths = files["counts"]
     archive = paths[0]
-    if len(paths) > 1 or not (archive.name.lower().endswith((".tar", ".tar.gz", ".tgz")) or tarfile.is_tarfile(archive)):
+    if len(paths) > 1 or not (
+        archive.name.lower().endswith((".tar", ".tar.gz", ".tgz")) or tarfile.is_tarfile(archive)
+    ):
         return _matrix_folder(paths, archive.parent)
     with _extracted(archive) as folder:
         held = [path for path in folder.rglob("*") if path.is_file()]
         found = sorted({path.parent for path in held if part_of_matrix(path.name) == "matrix"})
         if len(found) != 1:
             names = ", ".join(str(path.relative_to(folder)) for path in found) or "none"
-            raise UserError(f"{archive} must hold one folder with a matrix.mtx, but holds: {names}; extract the one you want")
+            raise UserError(
+                f"{archive} must hold one folder with a matrix.mtx, but holds: {names}; extract the one you want"
+            )
         return _matrix_folder(sorted(path for path in held if path.parent == found[0]), archive)
 
 
@@ -110,8 +125,13 @@ def read_loom(files: Files) -> ad.AnnData:
     (path,) = files["counts"]
     _check_hdf5(path, ".loom")
     adata = ad.io.read_loom(path, X_name="", dtype="float64", validate=False)
-    for frame in (adata.obs, adata.var):  # anndata leaves the names in a column, by loompy's or by loom's own convention
-        named = [name for name in ("obs_names", "var_names", "CellID", "Gene") if name in frame.columns]
+    for frame in (
+        adata.obs,
+        adata.var,
+    ):  # anndata leaves the names in a column, by loompy's or by loom's own convention
+        named = [
+            name for name in ("obs_names", "var_names", "CellID", "Gene") if name in frame.columns
+        ]
         if named:
             frame.index = frame.pop(named[0]).astype(str)
     return adata
@@ -121,7 +141,9 @@ def read_csv(files: Files) -> ad.AnnData:
     """Read a text table, cells in rows: names of cells in the first column, of genes in the first line; .csv or tabs."""
     (path,) = files["counts"]
     table = _text_table(path, {0: str})
-    other = [at for at, dtype in enumerate(table.dtypes) if not pd.api.types.is_numeric_dtype(dtype)]
+    other = [
+        at for at, dtype in enumerate(table.dtypes) if not pd.api.types.is_numeric_dtype(dtype)
+    ]
     if other:
         column = table.iloc[:, other[0]]
         first = column[pd.to_numeric(column, errors="coerce").isna()]
@@ -129,7 +151,11 @@ def read_csv(files: Files) -> ad.AnnData:
             f"{path}: column '{column.name}' holds '{first.iloc[0]}' in row '{first.index[0]}', but a table of counts holds "
             "numbers only; labels go into a table of their own, files.annotation"
         )
-    return named(sparse.csr_matrix(table.to_numpy()), pd.DataFrame(index=table.index), pd.DataFrame(index=table.columns))
+    return named(
+        sparse.csr_matrix(table.to_numpy()),
+        pd.DataFrame(index=table.index),
+        pd.DataFrame(index=table.columns),
+    )
 
 
 def read_blobs(files: Files, **parameters) -> ad.AnnData:
@@ -157,7 +183,9 @@ def read_annotation(paths: list[Path]) -> pd.DataFrame:
     Raises UserError where the file is empty or broken, or a folder, given as its files.
     """
     if len(paths) > 1:
-        raise UserError(f"{paths[0].parent} is a folder, but an annotation is a file; name the table in it")
+        raise UserError(
+            f"{paths[0].parent} is a folder, but an annotation is a file; name the table in it"
+        )
     (path,) = paths
     with readable("a table of annotations", [path]):
         if not path.name.lower().endswith(".h5ad"):
@@ -170,7 +198,9 @@ def read_annotation(paths: list[Path]) -> pd.DataFrame:
 
 def _check_hdf5(path: Path, kind: str) -> None:
     if not h5py.is_hdf5(path):
-        raise UserError(f"{path} is not an HDF5 file, so no {kind}; was the download cut off, or is it another format?")
+        raise UserError(
+            f"{path} is not an HDF5 file, so no {kind}; was the download cut off, or is it another format?"
+        )
 
 
 def _legacy(path: Path, layer: str | None) -> ad.AnnData:
@@ -193,7 +223,9 @@ def _no_layer(path: Path, layer: str | None, known: list[str]) -> UserError:
             f"{path} has no {'X' if layer is None else f'layer {layer!r}'} and no layers; is it an .h5ad with counts?"
         )
     if layer is None:
-        return UserError(f"{path} has no X; name the layer with the counts{nearest('counts', known)}")
+        return UserError(
+            f"{path} has no X; name the layer with the counts{nearest('counts', known)}"
+        )
     return UserError(f"{path} has no layer '{layer}'{nearest(layer, known)}")
 
 
@@ -204,21 +236,31 @@ def _stored_matrix(path: Path, place: str):
     """
     with h5py.File(path) as file:
         item = file[place]
-        parts = [item] if isinstance(item, h5py.Dataset) else [item[name] for name in ("data", "indices", "indptr")]
+        parts = (
+            [item]
+            if isinstance(item, h5py.Dataset)
+            else [item[name] for name in ("data", "indices", "indptr")]
+        )
         if parts[0].dtype.kind not in "biuf":
-            raise UserError(f"{path}: {place} holds values of type {parts[0].dtype}, no counts; name the layer that holds them")
+            raise UserError(
+                f"{path}: {place} holds values of type {parts[0].dtype}, no counts; name the layer that holds them"
+            )
         dtypes = [part.dtype.newbyteorder("=") for part in parts]
         dtypes = [np.dtype(np.float32) if dtype == np.float16 else dtype for dtype in dtypes]
         as_stored = dtypes == [part.dtype for part in parts]
         if not as_stored and len(parts) > 1:
-            kind = {"csr_matrix": sparse.csr_matrix, "csc_matrix": sparse.csc_matrix}[item.attrs["encoding-type"]]
+            kind = {"csr_matrix": sparse.csr_matrix, "csc_matrix": sparse.csc_matrix}[
+                item.attrs["encoding-type"]
+            ]
             values = tuple(part.astype(dtype)[:] for part, dtype in zip(parts, dtypes, strict=True))
             matrix = kind(values, shape=tuple(item.attrs["shape"]))
         else:
             matrix = h5_matrix(path, place)
             matrix = matrix if as_stored else matrix.astype(dtypes[0])
     if sparse.issparse(matrix):
-        matrix.check_format(full_check=True)  # computing with columns that are not there ends the process
+        matrix.check_format(
+            full_check=True
+        )  # computing with columns that are not there ends the process
     return matrix
 
 
@@ -232,14 +274,22 @@ def _text_table(path: Path, dtype) -> pd.DataFrame:
 
     Names stay as they are written, be they numbers, repeated or NA. The first line may be one name short, as R writes it.
     """
-    form = {"sep": "," if ".csv" in path.name.lower() else "\t", "header": None, "keep_default_na": False}
+    form = {
+        "sep": "," if ".csv" in path.name.lower() else "\t",
+        "header": None,
+        "keep_default_na": False,
+    }
     header = pd.read_csv(path, nrows=1, dtype=str, **form).iloc[0].tolist()
     table = pd.read_csv(path, skiprows=1, dtype=dtype, **form)
     names = table.pop(0)
     if table.empty:
-        raise UserError(f"{path} has one column only; a .csv has commas between its columns, any other table has tabs")
+        raise UserError(
+            f"{path} has one column only; a .csv has commas between its columns, any other table has tabs"
+        )
     if len(header) - table.shape[1] not in (0, 1):
-        raise UserError(f"{path} names {len(header)} columns in its first line, but has {table.shape[1] + 1}; write it again")
+        raise UserError(
+            f"{path} names {len(header)} columns in its first line, but has {table.shape[1] + 1}; write it again"
+        )
     return table.set_axis(header[-table.shape[1] :], axis=1).set_axis(names, axis=0)
 
 
@@ -267,7 +317,10 @@ def _matrix_folder(paths: list[Path], where: Path) -> ad.AnnData:
         )
     symbols = genes[1] if genes.shape[1] > 1 else genes[0]
     var = pd.DataFrame({"gene_ids": genes[0].to_numpy()}, index=symbols.to_numpy())
-    return _gene_expression(named(sparse.csr_matrix(values), pd.DataFrame(index=barcodes[0].to_numpy()), var), genes.get(2))
+    return _gene_expression(
+        named(sparse.csr_matrix(values), pd.DataFrame(index=barcodes[0].to_numpy()), var),
+        genes.get(2),
+    )
 
 
 @contextmanager
@@ -280,7 +333,9 @@ def _extracted(archive: Path) -> Iterator[Path]:
             raise UserError(
                 f"{archive} is not safe to open: {error}; bring it from its source again, or extract it yourself"
             ) from error
-        while file.fileobj.read(1 << 20):  # to the end, where gzip has the checksum of what was unpacked
+        while file.fileobj.read(
+            1 << 20
+        ):  # to the end, where gzip has the checksum of what was unpacked
             pass
         yield Path(folder)
 

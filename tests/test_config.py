@@ -9,8 +9,10 @@ import yaml
 
 from sclatent.common.errors import UserError
 from sclatent.config.datasets import Dataset, Holdout
+from sclatent.config.floors import floors
 from sclatent.config.formats import ROLES
-from sclatent.config.load import Input, floors, held_out_datasets, load
+from sclatent.config.load import held_out_datasets, load
+from sclatent.config.models import Input
 from sclatent.data.readers.registry import READERS
 from sclatent.families.registry import family_files, family_names
 from sclatent.io.imports import LIBRARY

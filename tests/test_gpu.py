@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import normalized_mutual_info_score
 
 from sclatent.common.determinism import make_deterministic
-from sclatent.config.load import Training
+from sclatent.config.models import Training
 from sclatent.io.expression import Values
 from sclatent.training.encode import encode
 from sclatent.training.run import TrainingData, train_run

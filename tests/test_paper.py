@@ -19,7 +19,8 @@ from test_summary import Named
 
 import paper as script
 from sclatent.common.errors import UserError
-from sclatent.config.load import Config, floors, load
+from sclatent.config.floors import floors
+from sclatent.config.load import Config, load
 from sclatent.families.base import Likelihood
 from sclatent.families.registry import family_names
 from sclatent.io.contracts import TABLES

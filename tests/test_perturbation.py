@@ -12,7 +12,7 @@ from scipy import sparse
 import perturb
 import perturb_data
 from sclatent.common.errors import TrainingError
-from sclatent.config.load import Training
+from sclatent.config.models import Training
 from sclatent.io.expression import Values
 from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
 from sclatent.models import pca

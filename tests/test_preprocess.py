@@ -14,7 +14,7 @@ from sclatent.clustering.of_dataset import data_clusters
 from sclatent.common.determinism import make_deterministic
 from sclatent.common.errors import LeakError, UserError
 from sclatent.config.datasets import Clusters
-from sclatent.config.load import Training
+from sclatent.config.models import Training
 from sclatent.data import preprocess as module
 from sclatent.data.ingest import ingest
 from sclatent.data.preprocess import hold_out, preprocess, quality_control

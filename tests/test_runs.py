@@ -11,7 +11,8 @@ from scipy import sparse
 from sklearn import decomposition
 
 from sclatent.common.errors import LeakError, TrainingError, UserError
-from sclatent.config.load import Training, load
+from sclatent.config.load import load
+from sclatent.config.models import Training
 from sclatent.families.base import explains_counts
 from sclatent.families.registry import hyperparameters_class
 from sclatent.io.expression import Values, read_genes, read_values

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from sclatent.config.load import Training
+from sclatent.config.models import Training
 from sclatent.families.registry import hyperparameters_class
 from sclatent.io.expression import Values
 from sclatent.models.registry import load_family

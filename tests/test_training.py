@@ -14,7 +14,7 @@ from conftest import PROJECT, Workflow
 from scipy import sparse
 
 from sclatent.common.errors import TrainingError, UserError
-from sclatent.config.load import Training
+from sclatent.config.models import Training
 from sclatent.families.registry import family_names, hyperparameters_class
 from sclatent.io.expression import Values
 from sclatent.models.registry import load_family

@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from simulated import draw_counts, draw_rates
 
-from sclatent.config.load import Config, Phase, load
+from sclatent.config.load import Config, load
+from sclatent.config.models import Phase
 from sclatent.data.ingest import ingest
 from sclatent.data.locations import data_directories, find
 from sclatent.data.preprocess import preprocess

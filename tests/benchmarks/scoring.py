@@ -20,7 +20,7 @@ from sklearn.datasets import make_blobs
 
 from sclatent.clustering.methods import cluster_seeds
 from sclatent.clustering.scores import score_latents
-from sclatent.config.load import Clustering
+from sclatent.config.studies import Clustering
 from sclatent.metrics.agreement import score_table
 from sclatent.perturbation.scores import rank_markers, real_responses, score_targets
 from sclatent.perturbation.targets import Prediction, Treated

@@ -16,7 +16,8 @@ from pbmc3k import configuration, preprocessed, settings_of, training_data
 
 from sclatent.clustering.methods import kmeans
 from sclatent.common.determinism import keep_freed_memory, make_deterministic
-from sclatent.config.load import Clustering, Config
+from sclatent.config.load import Config
+from sclatent.config.studies import Clustering
 from sclatent.metrics.agreement import score_clusters
 from sclatent.training.encode import encode
 from sclatent.training.run import train_run

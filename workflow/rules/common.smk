@@ -16,7 +16,9 @@ from snakemake.logging import logger
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "scripts"))
 
-from sclatent.config.load import Phase, floors, held_out_datasets, load, published_files
+from sclatent.config.models import Phase
+from sclatent.config.floors import floors
+from sclatent.config.load import held_out_datasets, load, published_files
 from sclatent.io.imports import code_of
 from sclatent.config.datasets import without_treated
 from sclatent.data.locations import data_directories, own_files

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sclatent.config import datasets
+from sclatent.config import datasets, models, studies
 from sclatent.config import load as config
 from sclatent.families.registry import family_names, hyperparameters_class
 from sclatent.io import contracts
@@ -101,15 +101,15 @@ def configuration_tables() -> str:
         ("`datasets.<name>.balance`", datasets.Balance),
         ("`datasets.<name>.clusters`", datasets.Clusters),
         ("`datasets.<name>.blobs`", datasets.Blobs),
-        ("`models.<name>`", config.Model),
-        ("`models.<name>.training`", config.Training),
+        ("`models.<name>`", models.Model),
+        ("`models.<name>.training`", models.Training),
         *(
             (f"`models.<name>.hyperparameters` of family `{name}`", hyperparameters_class(name))
             for name in family_names()
         ),
-        ("`studies.<name>`", config.Study),
-        ("`studies.<name>.embedding`", config.Embedding),
-        ("`studies.<name>.clustering`", config.Clustering),
+        ("`studies.<name>`", studies.Study),
+        ("`studies.<name>.embedding`", studies.Embedding),
+        ("`studies.<name>.clustering`", studies.Clustering),
     ]
     return "\n".join(_table(title, section) for title, section in sections)
 

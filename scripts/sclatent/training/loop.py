@@ -53,7 +53,7 @@ def train(
 ) -> list[dict]:
     """Train a model in place and return the history of its loss, {"epoch", "split", "part", "value"}; fit closed-form ones.
 
-    settings: those of `sclatent.config.load.Training`. labelled: cells whose labels are known, for phases that use them.
+    settings: those of `sclatent.config.models.Training`. labelled: cells whose labels are known, for phases that use them.
     validation: cells kept out of training, by which it stops early. checkpoint: where its state is kept, and taken up if it
     is there. terminal: shows how far a long training is, if it is one. Raises TrainingError, naming part, epoch and
     step, once a part is not finite, or the epoch in which the loss grew out of all proportion.

@@ -1,0 +1,34 @@
+"""Settings of Sphinx; `make docs` builds the pages into docs/_build/html."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+sys.path.insert(0, str(PROJECT / "scripts"))
+
+project = "sclatent"
+author = "The sclatent developers"
+project_copyright = author
+release = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+
+# Links to headings, as in `scores.md#floors-and-ceilings`, work in the build as they do on the forge.
+myst_heading_anchors = 3
+
+autosummary_ignore_module_all = False
+autodoc_member_order = "bysource"
+# Every section of the configuration has this attribute of pydantic's; its fields are in the configuration reference.
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
+napoleon_google_docstring = False
+
+html_theme = "furo"
+html_title = f"sclatent {release}"

@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
 
-from sclatent.errors import UserError, fault_of_disk, printable
-from sclatent.provenance import describe
+from sclatent.common.errors import UserError, fault_of_disk, printable
+from sclatent.io.provenance import describe
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 _TERMINAL = None  # where standard error went before it was sent to the log
@@ -45,11 +45,16 @@ def run(main: Callable) -> None:
         _give_up(snakemake, error)
 
 
-def provenance(snakemake, inputs: Iterable[str], seed: int | None = None, device: str = "cpu") -> dict:
+def provenance(
+    snakemake, inputs: Iterable[str], seed: int | None = None, device: str = "cpu"
+) -> dict:
     """Return the provenance of what a job writes from the given input files; call it when the work is done."""
     return describe(
         step=snakemake.rule,
-        settings={"wildcards": dict(snakemake.wildcards.items()), "params": dict(snakemake.params.items())},
+        settings={
+            "wildcards": dict(snakemake.wildcards.items()),
+            "params": dict(snakemake.params.items()),
+        },
         inputs=inputs,
         code=snakemake.input.code,
         seed=seed,
@@ -71,7 +76,11 @@ def _name(snakemake) -> str:
 def _give_up(snakemake, error: Exception) -> NoReturn:
     """Say in one line on the terminal what went wrong, leave the traceback in the log and end the process."""
     expected = error if isinstance(error, UserError) else fault_of_disk(error)
-    cause = str(expected) if expected else f"{type(error).__name__}: {error}; traceback in {snakemake.log[0]}"
+    cause = (
+        str(expected)
+        if expected
+        else f"{type(error).__name__}: {error}; traceback in {snakemake.log[0]}"
+    )
     print(f"{_name(snakemake)}: {printable(' '.join(cause.split()))}", file=terminal(), flush=True)
     with suppress(OSError):  # the log may be on a disk that is full
         traceback.print_exception(error)

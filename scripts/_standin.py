@@ -15,7 +15,7 @@ from snakemake.dag import DAG
 from snakemake.io import apply_wildcards
 from snakemake.jobs import Job
 
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
 
 
 def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
@@ -26,15 +26,22 @@ def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
     files = [Path(argument) for argument in arguments if argument.endswith(".yaml")]
     wildcards = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     with SnakemakeApi() as api:
-        settings = {"config_settings": ConfigSettings(configfiles=files), "snakefile": Path("Snakefile")}
+        settings = {
+            "config_settings": ConfigSettings(configfiles=files),
+            "snakefile": Path("Snakefile"),
+        }
         workflow = api.workflow(ResourceSettings(cores=1), **settings).dag().workflow_api._workflow
         rule = workflow.get_rule(script)
         if set(wildcards) != rule.wildcard_names:
             needed = " ".join(f"{name}=..." for name in sorted(rule.wildcard_names))
-            raise UserError(f"rule {script} has other wildcards; call it as: python scripts/{script}.py {needed}")
+            raise UserError(
+                f"rule {script} has other wildcards; call it as: python scripts/{script}.py {needed}"
+            )
         output = apply_wildcards(str(rule.output[0]), wildcards)
         if not rule.is_producer(output):
-            raise UserError(f"rule {script} makes no {output}; give names that the configuration has")
+            raise UserError(
+                f"rule {script} makes no {output}; give names that the configuration has"
+            )
         job = Job(rule, DAG(workflow, rules=[]), wildcards_dict=wildcards)
         return SimpleNamespace(
             rule=script,

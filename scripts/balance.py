@@ -1,10 +1,10 @@
 """Draw training cells in balanced groups."""
 
 from _job import provenance, run
-from sclatent.balance import balance
-from sclatent.matrices import read_obs, write_matrix
-from sclatent.tables import read_table
-from sclatent.values import read_values
+from sclatent.data.balance import balance
+from sclatent.io.expression import read_values
+from sclatent.io.matrices import read_obs, write_matrix
+from sclatent.io.tables import read_table
 
 
 def main(snakemake):

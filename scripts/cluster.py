@@ -1,16 +1,20 @@
 """Cluster the latents of every seed of one model on one data set, and its t-SNE maps, if any, as the PBMC3k report does."""
 
 from _job import provenance, run
-from sclatent.clustering import cluster_seeds
-from sclatent.matrices import read_matrix
-from sclatent.seeds import arrays_of, latents_of
-from sclatent.tables import write_table
+from sclatent.clustering.methods import cluster_seeds
+from sclatent.io.by_seed import arrays_of, latents_of
+from sclatent.io.matrices import read_matrix
+from sclatent.io.tables import write_table
 
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     adata = read_matrix(files.latents)
-    shares = {seed: array for (name, seed), array in arrays_of(adata).items() if name == "responsibilities"}
+    shares = {
+        seed: array
+        for (name, seed), array in arrays_of(adata).items()
+        if name == "responsibilities"
+    }
     table = cluster_seeds(
         adata.obs_names,
         adata.obs["cell_type"].to_numpy(),

@@ -3,11 +3,11 @@
 import pandas as pd
 
 from _job import provenance, run
-from sclatent.data_clusters import data_clusters
-from sclatent.determinism import make_deterministic
-from sclatent.matrices import read_matrix
-from sclatent.preprocess import in_training
-from sclatent.tables import write_table
+from sclatent.clustering.of_dataset import data_clusters
+from sclatent.common.determinism import make_deterministic
+from sclatent.data.preprocess import in_training
+from sclatent.io.matrices import read_matrix
+from sclatent.io.tables import write_table
 
 
 def main(snakemake):
@@ -15,7 +15,9 @@ def main(snakemake):
     make_deterministic(0, params.threads)
     adata = read_matrix(data)
     adata = adata[in_training(adata)].copy()
-    table = pd.DataFrame({"cell": adata.obs_names, "cluster": data_clusters(adata, **params.clusters)})
+    table = pd.DataFrame(
+        {"cell": adata.obs_names, "cluster": data_clusters(adata, **params.clusters)}
+    )
     write_table(table, snakemake.output[0], "data_clusters", provenance(snakemake, [data]))
 
 

@@ -3,8 +3,8 @@
 import yaml
 
 from _job import provenance, run
-from sclatent.atomic import write_text
-from sclatent.provenance import as_text
+from sclatent.io.atomic import write_text
+from sclatent.io.provenance import as_text
 
 
 def main(snakemake):

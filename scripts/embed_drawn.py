@@ -1,17 +1,21 @@
 """Draw UMAP maps of the cells that every model of one data set draws, among real ones."""
 
 from _job import provenance, run
-from sclatent.determinism import make_deterministic
-from sclatent.drawn_map import SEED, drawn_map
-from sclatent.matrices import read_matrix, write_matrix
+from sclatent.common.determinism import make_deterministic
+from sclatent.generation.maps import SEED, drawn_map
+from sclatent.io.matrices import read_matrix, write_matrix
 
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    drawn = {model: read_matrix(path) for model, path in zip(params.models, files.drawn, strict=True)}
+    drawn = {
+        model: read_matrix(path) for model, path in zip(params.models, files.drawn, strict=True)
+    }
     make_deterministic(SEED, params.threads)
     maps = drawn_map(read_matrix(files.data), drawn, params.n_neighbors)
-    write_matrix(maps, snakemake.output[0], "drawn_map", provenance(snakemake, [files.data, *files.drawn]))
+    write_matrix(
+        maps, snakemake.output[0], "drawn_map", provenance(snakemake, [files.data, *files.drawn])
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Draw t-SNE maps of one model on one data set: of the mean latent of every seed, in 3-D of the best, and of one draw."""
 
 from _job import provenance, run
-from sclatent.determinism import make_deterministic
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import MAPPED, best_seed, collect_seeds, failures_of, latents_of
-from sclatent.tsne import tsne
+from sclatent.common.determinism import make_deterministic
+from sclatent.embedding.tsne import tsne
+from sclatent.io.by_seed import MAPPED, best_seed, collect_seeds, failures_of, latents_of
+from sclatent.io.matrices import read_matrix, write_matrix
 
 
 def main(snakemake):
@@ -17,7 +17,9 @@ def main(snakemake):
             wanted.append(("tsne_3d", 3))
         for name, n_components in wanted:
             make_deterministic(seed, params.threads)
-            maps[name, seed] = tsne(latent, n_components, params.perplexity, params.max_iter, seed, params.threads)
+            maps[name, seed] = tsne(
+                latent, n_components, params.perplexity, params.max_iter, seed, params.threads
+            )
     embedding = collect_seeds(adata.obs, maps, failures_of(adata))
     write_matrix(embedding, snakemake.output[0], "embedding", provenance(snakemake, [latents]))
 

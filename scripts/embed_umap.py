@@ -3,10 +3,10 @@
 import anndata as ad
 
 from _job import provenance, run
-from sclatent.determinism import make_deterministic
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import arrays_of, best_seed, umap_key
-from sclatent.umap import umap
+from sclatent.common.determinism import make_deterministic
+from sclatent.embedding.umap_map import umap
+from sclatent.io.by_seed import arrays_of, best_seed, umap_key
+from sclatent.io.matrices import read_matrix, write_matrix
 
 
 def main(snakemake):
@@ -18,11 +18,15 @@ def main(snakemake):
         seed, latents = best_seed(adata), arrays_of(adata)
         for part in ("mean", "sample", "w_mean", "w_sample"):
             latent = latents.get((part, seed))
-            if latent is None or (part != "mean" and latent.shape[1] in (0, 2)):  # two dimensions are drawn as they are
+            if latent is None or (
+                part != "mean" and latent.shape[1] in (0, 2)
+            ):  # two dimensions are drawn as they are
                 continue
             make_deterministic(seed, params.threads)
             embedding.obsm[umap_key(model, seed, part)] = umap(latent, params.n_neighbors, seed)
-    write_matrix(embedding, snakemake.output[0], "umap", provenance(snakemake, snakemake.input.latents))
+    write_matrix(
+        embedding, snakemake.output[0], "umap", provenance(snakemake, snakemake.input.latents)
+    )
 
 
 if __name__ == "__main__":

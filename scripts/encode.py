@@ -3,16 +3,16 @@
 import numpy as np
 
 from _job import provenance, run
-from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device, device_name
-from sclatent.latents import encode, loss_to_choose_by
-from sclatent.matrices import read_obs, write_matrix
-from sclatent.records import read_record
-from sclatent.runs import read_conditions
-from sclatent.seeds import collect_seeds, with_losses
-from sclatent.training import or_reason
-from sclatent.values import read_values
-from sclatent.weights import load_trained
+from sclatent.common.determinism import make_deterministic
+from sclatent.io.by_seed import collect_seeds, with_losses
+from sclatent.io.expression import read_values
+from sclatent.io.matrices import read_obs, write_matrix
+from sclatent.io.records import read_record
+from sclatent.training.devices import choose_device, device_name
+from sclatent.training.encode import encode, loss_to_choose_by
+from sclatent.training.loop import or_reason
+from sclatent.training.run import read_conditions
+from sclatent.training.saved import load_trained
 
 
 def main(snakemake):
@@ -25,15 +25,21 @@ def main(snakemake):
         values = values.take(np.flatnonzero(~values.training))
         obs = obs.loc[values.cells]
     arrays, losses, failed = {}, {}, {}
-    for seed, weights, path, record in zip(params.seeds, files.weights, files.runs, records, strict=True):
+    for seed, weights, path, record in zip(
+        params.seeds, files.weights, files.runs, records, strict=True
+    ):
         if record["status"] == "failed":
             failed[seed] = record["reason"]
             continue
         trained, condition = load_trained(weights, path, device), None
         if params.condition is not None:
-            condition, _ = read_conditions(files.data, params.condition, values.cells, tuple(record["conditions"]))
+            condition, _ = read_conditions(
+                files.data, params.condition, values.cells, tuple(record["conditions"])
+            )
         make_deterministic(seed, params.threads)
-        latents, reason = or_reason(lambda trained=trained, condition=condition: encode(trained, values, condition))
+        latents, reason = or_reason(
+            lambda trained=trained, condition=condition: encode(trained, values, condition)
+        )
         if latents is None:
             failed[seed] = reason
         else:
@@ -41,7 +47,9 @@ def main(snakemake):
             losses[seed] = loss_to_choose_by(trained, values, condition)
     inputs = {files.data, files.trained_on, *files.weights, *files.runs}
     origin = provenance(snakemake, sorted(inputs), device=device_name(device))
-    adata = with_losses(collect_seeds(obs, arrays, failed), losses, "all" if values.training.all() else "held_out")
+    adata = with_losses(
+        collect_seeds(obs, arrays, failed), losses, "all" if values.training.all() else "held_out"
+    )
     write_matrix(adata, snakemake.output[0], "latents", origin)
 
 

@@ -4,23 +4,28 @@ import numpy as np
 import pandas as pd
 
 from _job import provenance, run
-from sclatent.absent import absent_table
-from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device, device_name
-from sclatent.drawn import as_matrix, no_cells
-from sclatent.generation import MEASURED, Real, draw, score_drawn, tag_components
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.records import read_record
-from sclatent.seeds import arrays_of, best_seed, failures_of
-from sclatent.tables import as_kind, concat_tables, write_table
-from sclatent.training import or_reason
-from sclatent.weights import load_trained
+from sclatent.common.determinism import make_deterministic
+from sclatent.generation.drawn import as_matrix, no_cells
+from sclatent.generation.scores import MEASURED, Real, draw, score_drawn, tag_components
+from sclatent.io.absent import absent_table
+from sclatent.io.by_seed import arrays_of, best_seed, failures_of
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.records import read_record
+from sclatent.io.tables import as_kind, concat_tables, write_table
+from sclatent.training.devices import choose_device, device_name
+from sclatent.training.loop import or_reason
+from sclatent.training.saved import load_trained
 
 SEED = 0  # of what is compared with, the same for all models and seeds
 
 
 def main(snakemake):
-    files, output, params, wildcards = snakemake.input, snakemake.output, snakemake.params, snakemake.wildcards
+    files, output, params, wildcards = (
+        snakemake.input,
+        snakemake.output,
+        snakemake.params,
+        snakemake.wildcards,
+    )
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     adata, latents = read_matrix(files.data), read_matrix(files.latents)
     make_deterministic(SEED, params.threads)
@@ -33,10 +38,17 @@ def main(snakemake):
         tagging[:] = True
     shares, failed = arrays_of(latents), failures_of(latents)
     tables, missing = [], []
-    best, kept = best_seed(latents), no_cells(adata.var_names, params.incomparable or "every seed failed")
+    best, kept = (
+        best_seed(latents),
+        no_cells(adata.var_names, params.incomparable or "every seed failed"),
+    )
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
         if reason := params.incomparable or failed.get(seed):
-            missing.append(absent_table("generation", wildcards.dataset, [("all", reason)], wildcards.model, seed))
+            missing.append(
+                absent_table(
+                    "generation", wildcards.dataset, [("all", reason)], wildcards.model, seed
+                )
+            )
             continue
         trained, record = load_trained(weights, path, device), read_record(path)
         tags = None
@@ -47,12 +59,25 @@ def main(snakemake):
         found, reason = or_reason(lambda asked=asked: _draw_and_score(asked, real))
         drawn, rows, absent = found or (None, [], [("all", reason)])
         if seed == best:
-            kept = as_matrix(drawn, adata.var_names, seed) if found else no_cells(adata.var_names, reason)
+            kept = (
+                as_matrix(drawn, adata.var_names, seed)
+                if found
+                else no_cells(adata.var_names, reason)
+            )
         names = {"dataset": wildcards.dataset, "model": wildcards.model, "seed": seed}
         tables.append(pd.DataFrame(rows, columns=MEASURED).assign(**names))
         missing.append(absent_table("generation", wildcards.dataset, absent, wildcards.model, seed))
-    origin = provenance(snakemake, [files.data, files.latents, *files.weights, *files.runs], device=device_name(device))
-    write_table(as_kind(concat_tables(tables, "generation"), "generation"), output.scores, "generation", origin)
+    origin = provenance(
+        snakemake,
+        [files.data, files.latents, *files.weights, *files.runs],
+        device=device_name(device),
+    )
+    write_table(
+        as_kind(concat_tables(tables, "generation"), "generation"),
+        output.scores,
+        "generation",
+        origin,
+    )
     write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
     write_matrix(kept, output.drawn, "drawn", origin)
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from _job import provenance, run
-from sclatent.errors import UserError
-from sclatent.ingest import ingest
-from sclatent.matrices import write_matrix
-from sclatent.readers import read, read_annotation
+from sclatent.common.errors import UserError
+from sclatent.data.ingest import ingest
+from sclatent.data.readers.registry import read, read_annotation
+from sclatent.io.matrices import write_matrix
 
 
 def main(snakemake):

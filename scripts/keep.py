@@ -1,13 +1,15 @@
 """Keep of a table the rows that the paper can show."""
 
 from _job import run
-from sclatent.paper import shown_rows
-from sclatent.tables import read_provenance, read_table, write_table
+from sclatent.io.tables import read_provenance, read_table, write_table
+from sclatent.report.paper import shown_rows
 
 
 def main(snakemake):
     source, kind = snakemake.input.table, snakemake.wildcards.table
-    write_table(shown_rows(read_table(source, kind)), snakemake.output[0], kind, read_provenance(source))
+    write_table(
+        shown_rows(read_table(source, kind)), snakemake.output[0], kind, read_provenance(source)
+    )
 
 
 if __name__ == "__main__":

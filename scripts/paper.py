@@ -6,16 +6,26 @@ from pathlib import Path
 import yaml
 
 from _job import provenance, run
-from sclatent.atomic import replacing
-from sclatent.errors import UserError
-from sclatent.paper import USUAL, read_records, read_references, read_study, render_caption, software, typeset
-from sclatent.provenance import as_text
+from sclatent.common.errors import UserError
+from sclatent.io.atomic import replacing
+from sclatent.io.provenance import as_text
+from sclatent.report.paper import (
+    USUAL,
+    read_records,
+    read_references,
+    read_study,
+    render_caption,
+    software,
+    typeset,
+)
 
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
     if not files.tables:
-        raise UserError("no study of this run has its tables in results/reference; `snakemake paper_<study>` runs and keeps one")
+        raise UserError(
+            "no study of this run has its tables in results/reference; `snakemake paper_<study>` runs and keeps one"
+        )
     paths = [os.path.relpath(path) for path in files.tables]
     data = [files.configuration, *paths, *files.quality_control, *files.trainings, *files.figures]
     origin = provenance(snakemake, [*data, files.captions, *files.template, files.references])
@@ -24,9 +34,12 @@ def main(snakemake):
         tables.setdefault(Path(path).parent.name, []).append(path)
     values = {
         "configuration": yaml.safe_load(Path(files.configuration).read_text()),
-        "studies": {name: {**study, **read_study(tables[name])} for name, study in params.studies.items()},
+        "studies": {
+            name: {**study, **read_study(tables[name])} for name, study in params.studies.items()
+        },
         "quality_control": {
-            name: read_records(path, "qc") for name, path in zip(params.datasets, files.quality_control, strict=True)
+            name: read_records(path, "qc")
+            for name, path in zip(params.datasets, files.quality_control, strict=True)
         },
         "figures": [
             {

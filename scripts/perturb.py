@@ -3,16 +3,16 @@
 from functools import partial
 
 from _job import provenance, run
-from sclatent.absent import absent_table
-from sclatent.determinism import make_deterministic
-from sclatent.devices import choose_device, device_name
-from sclatent.model_responses import predictions_of_model
-from sclatent.perturbation import read_treated
-from sclatent.perturbation_scores import score_targets, with_bounds
-from sclatent.records import read_record
-from sclatent.tables import as_kind, concat_tables, read_table, write_table
-from sclatent.training import or_reason
-from sclatent.weights import load_trained
+from sclatent.common.determinism import make_deterministic
+from sclatent.io.absent import absent_table
+from sclatent.io.records import read_record
+from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.perturbation.by_models import predictions_of_model
+from sclatent.perturbation.scores import score_targets, with_bounds
+from sclatent.perturbation.targets import read_treated
+from sclatent.training.devices import choose_device, device_name
+from sclatent.training.loop import or_reason
+from sclatent.training.saved import load_trained
 
 SEED = 0  # of what is drawn in scoring, the same for all models and seeds, floors and ceilings
 
@@ -22,17 +22,28 @@ def main(snakemake):
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     model = snakemake.wildcards.model
     cells = read_treated(files.data, params.held_out)
-    markers, baselines = read_table(files.markers, "markers"), read_table(files.baselines, "perturbation")
+    markers, baselines = (
+        read_table(files.markers, "markers"),
+        read_table(files.baselines, "perturbation"),
+    )
     tables, predicted, missing = [], [], []
     for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
         record = read_record(path)
         if record["status"] == "failed":
-            missing.append(absent_table("perturbation", params.dataset, [("all", record["reason"])], model, seed))
+            missing.append(
+                absent_table(
+                    "perturbation", params.dataset, [("all", record["reason"])], model, seed
+                )
+            )
             continue
         trained = load_trained(weights, path, device)
         make_deterministic(seed, params.threads)
-        predict = partial(predictions_of_model, trained, record["conditions"], params.condition, cells)
-        found, reason = or_reason(lambda predict=predict: score_targets(cells, markers, predict, SEED))
+        predict = partial(
+            predictions_of_model, trained, record["conditions"], params.condition, cells
+        )
+        found, reason = or_reason(
+            lambda predict=predict: score_targets(cells, markers, predict, SEED)
+        )
         scores, responses, absent = found or (None, None, [("all", reason)])
         missing.append(absent_table("perturbation", params.dataset, absent, model, seed))
         if scores is not None:
@@ -40,12 +51,24 @@ def main(snakemake):
             predicted.append(responses.assign(seed=seed))
     scores = concat_tables(tables, "perturbation").assign(dataset=params.dataset, model=model)
     origin = provenance(
-        snakemake, [files.data, files.markers, files.baselines, *files.weights, *files.runs], device=device_name(device)
+        snakemake,
+        [files.data, files.markers, files.baselines, *files.weights, *files.runs],
+        device=device_name(device),
     )
-    write_table(as_kind(with_bounds(scores, baselines), "perturbation"), output.scores, "perturbation", origin)
+    write_table(
+        as_kind(with_bounds(scores, baselines), "perturbation"),
+        output.scores,
+        "perturbation",
+        origin,
+    )
     responses = as_kind(concat_tables(predicted, "responses"), "responses")
     # Of one seed, and no loss chooses it: the cells whose loss would count are those that are predicted.
-    write_table(responses[responses["seed"] == responses["seed"].min()], output.responses, "responses", origin)
+    write_table(
+        responses[responses["seed"] == responses["seed"].min()],
+        output.responses,
+        "responses",
+        origin,
+    )
     write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
 
 

@@ -1,17 +1,17 @@
 """Rank the genes that respond to a treatment in real cells, and score the predictions of treated cells that need no model."""
 
 from _job import provenance, run
-from sclatent.absent import absent_table
-from sclatent.determinism import make_deterministic
-from sclatent.perturbation import read_treated
-from sclatent.perturbation_scores import (
+from sclatent.common.determinism import make_deterministic
+from sclatent.io.absent import absent_table
+from sclatent.io.tables import as_kind, concat_tables, write_table
+from sclatent.perturbation.scores import (
     predictions_without_model,
     rank_markers,
     real_responses,
     score_targets,
     with_bounds,
 )
-from sclatent.tables import as_kind, concat_tables, write_table
+from sclatent.perturbation.targets import read_treated
 
 SEED = 0
 
@@ -29,8 +29,15 @@ def main(snakemake):
     origin = provenance(snakemake, [files.data], SEED)
     write_table(markers, output.markers, "markers", origin)
     write_table(as_kind(scores, "perturbation"), output.scores, "perturbation", origin)
-    write_table(as_kind(concat_tables([real, predicted], "responses"), "responses"), output.responses, "responses", origin)
-    write_table(absent_table("perturbation", params.dataset, missing), output.absent, "absent", origin)
+    write_table(
+        as_kind(concat_tables([real, predicted], "responses"), "responses"),
+        output.responses,
+        "responses",
+        origin,
+    )
+    write_table(
+        absent_table("perturbation", params.dataset, missing), output.absent, "absent", origin
+    )
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from _job import provenance, run
-from sclatent.determinism import make_deterministic
-from sclatent.matrices import read_large_matrix, write_matrix
-from sclatent.preprocess import preprocess
-from sclatent.tables import write_table
+from sclatent.common.determinism import make_deterministic
+from sclatent.data.preprocess import preprocess
+from sclatent.io.matrices import read_large_matrix, write_matrix
+from sclatent.io.tables import write_table
 
 
 def main(snakemake):
@@ -14,7 +14,9 @@ def main(snakemake):
     make_deterministic(0, params.threads)
     adata, steps, cells = preprocess(read_large_matrix(counts), **params.settings)
     if params.clusters is not None:
-        from sclatent.data_clusters import data_clusters  # imports what data with labels do without
+        from sclatent.clustering.of_dataset import (
+            data_clusters,
+        )  # imports what data with labels do without
 
         clusters = pd.Series(data_clusters(adata, **params.clusters), index=adata.obs_names)
         adata.obs["cell_type"] = ("cluster " + clusters.astype(str)).astype("category")

@@ -5,21 +5,32 @@ import sys
 from pathlib import Path
 
 from _job import provenance, run
-from sclatent.atomic import replacing
-from sclatent.provenance import as_text
-from sclatent.report import without_markup
+from sclatent.io.atomic import replacing
+from sclatent.io.provenance import as_text
+from sclatent.pipeline.report_page import without_markup
 
 
 def main(snakemake):
     files = snakemake.input
     with replacing(snakemake.output[0]) as temporary:
-        command = [sys.executable, "-m", "snakemake", "--nolock", "--configfile", files.configuration]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--nolock",
+            "--configfile",
+            files.configuration,
+        ]
         command += ["--report", str(temporary), "--report-stylesheet", files.stylesheet]
         # The run that this job belongs to holds the lock of the folder, and every result of the report is finished by now.
         subprocess.run([*command, "--", files.configuration, *files.results], check=True)
-        origin = as_text(provenance(snakemake, [files.configuration, files.overview, *files.results]))
+        origin = as_text(
+            provenance(snakemake, [files.configuration, files.overview, *files.results])
+        )
         page = without_markup(temporary.read_text())
-        temporary.write_text(f"{page}<script>{Path(files.script).read_text()}</script>\n<!-- {origin} -->\n")
+        temporary.write_text(
+            f"{page}<script>{Path(files.script).read_text()}</script>\n<!-- {origin} -->\n"
+        )
 
 
 if __name__ == "__main__":

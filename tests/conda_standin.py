@@ -33,13 +33,17 @@ def put_into(folder: Path) -> None:
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "activate").write_text('export PATH="$1/bin:$PATH"\n')
     command = folder / "bin" / "conda"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" "{folder}" "$@"\n')
+    command.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" "{folder}" "$@"\n'
+    )
     command.chmod(0o755)
 
 
 def pins_of(file: Path) -> dict[str, str]:
     """Return the versions that an environment file pins, by the package's name in the package index; "python" is one of them."""
-    pins = (dependency.split(" =") for dependency in yaml.safe_load(file.read_text())["dependencies"])
+    pins = (
+        dependency.split(" =") for dependency in yaml.safe_load(file.read_text())["dependencies"]
+    )
     return {INDEX_NAMES.get(package, package): version for package, version in pins}
 
 
@@ -57,7 +61,11 @@ def build(prefix: Path, pins: dict[str, str]) -> None:
     for package in needed:
         files = [Path(package.locate_file(file)).resolve() for file in package.files]
         # What has been compiled here, by numba too, need not be compiled again.
-        compiled = [file for folder in {file.parent for file in files} for file in folder.glob("__pycache__/*")]
+        compiled = [
+            file
+            for folder in {file.parent for file in files}
+            for file in folder.glob("__pycache__/*")
+        ]
         for file in {*files, *compiled}:
             link(file, prefix / file.relative_to(sys.prefix), prefix)
 
@@ -79,7 +87,11 @@ def with_requirements(pins: dict[str, str]) -> list[Distribution]:
             if (package.name, extra) not in seen:
                 seen.add((package.name, extra))
                 requirements = map(Requirement, package.requires or [])
-                waiting += [other for other in requirements if other.marker is None or other.marker.evaluate({"extra": extra})]
+                waiting += [
+                    other
+                    for other in requirements
+                    if other.marker is None or other.marker.evaluate({"extra": extra})
+                ]
     return list(found.values())
 
 
@@ -119,7 +131,16 @@ def main(folder: str, arguments: list[str]) -> None:
             print(json.dumps({"conda_prefix": folder, "platform": "linux-64"}))
         case ["config", "--get", "channel_priority", "--json"]:
             print(json.dumps({"get": {"channel_priority": "strict"}}))
-        case ["env", "create", "--quiet", "--no-default-packages", "--file", file, "--prefix", prefix]:
+        case [
+            "env",
+            "create",
+            "--quiet",
+            "--no-default-packages",
+            "--file",
+            file,
+            "--prefix",
+            prefix,
+        ]:
             create(Path(file), Path(prefix))
         case ["clean", "-y", "--tarballs"]:
             pass  # there are no archives

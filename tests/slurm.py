@@ -16,8 +16,16 @@ from pathlib import Path
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol", "sinfo")
 SEARCHED = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # daemons lie where users do not look
 # What Snakemake is told: jobs are asked after by squeue, since there is no database of accounts and of past jobs.
-ALONE = ["--slurm-no-account", "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
-SYSTEM = Path("/etc/slurm")  # where Slurm's commands look by themselves; a job's own steps do not inherit SLURM_CONF
+ALONE = [
+    "--slurm-no-account",
+    "--slurm-status-command",
+    "squeue",
+    "--slurm-init-seconds-before-status-checks",
+    "2",
+]
+SYSTEM = Path(
+    "/etc/slurm"
+)  # where Slurm's commands look by themselves; a job's own steps do not inherit SLURM_CONF
 
 CONFIGURATION = """\
 ClusterName=tests
@@ -60,7 +68,9 @@ def missing() -> str | None:
     """Return why there can be no Slurm here, or None."""
     absent = [name for name in PROGRAMS if shutil.which(name, path=SEARCHED) is None]
     if absent:
-        return f"needs Slurm: {', '.join(absent)} not found (Debian: apt-get install slurm-wlm munge)"
+        return (
+            f"needs Slurm: {', '.join(absent)} not found (Debian: apt-get install slurm-wlm munge)"
+        )
     if os.geteuid() != 0:
         return "needs root, as whom a Slurm of one's own can start the jobs of its users"
     if (SYSTEM / "slurm.conf").exists():
@@ -105,11 +115,17 @@ class Slurm:
     def jobs(self) -> list[dict[str, str]]:
         """Return all jobs that the controller knows, first to last, by the names that scontrol gives their properties."""
         records = self.command("scontrol", "--oneliner", "show", "jobs").splitlines()
-        return [dict(re.findall(r"(\S+?)=(.*?)(?= \S+?=|$)", record)) for record in records if record.startswith("JobId=")]
+        return [
+            dict(re.findall(r"(\S+?)=(.*?)(?= \S+?=|$)", record))
+            for record in records
+            if record.startswith("JobId=")
+        ]
 
     def command(self, *command: str) -> str:
         """Return what a command of Slurm prints."""
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=60
+        ).stdout
 
     def _start(self) -> None:
         host = socket.gethostname().partition(".")[0]
@@ -120,7 +136,13 @@ class Slurm:
         key = munge / "key"
         key.write_bytes(secrets.token_bytes(1024))
         key.chmod(0o400)
-        files = {"socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed", "key-file": "key"}
+        files = {
+            "socket": "socket",
+            "pid-file": "pid",
+            "log-file": "log",
+            "seed-file": "seed",
+            "key-file": "key",
+        }
         options = [f"--{option}={munge / name}" for option, name in files.items()]
         self._run("munged", "--foreground", "--force", *options)
         with socket.socket() as one, socket.socket() as other:
@@ -128,10 +150,16 @@ class Slurm:
                 listener.bind(("127.0.0.1", 0))
             ports = {"controller_port": one.getsockname()[1], "node_port": other.getsockname()[1]}
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20 * 9 // 10
-        text = CONFIGURATION.format(folder=self.folder, host=host, cpus=os.cpu_count(), memory=memory, **ports)
+        text = CONFIGURATION.format(
+            folder=self.folder, host=host, cpus=os.cpu_count(), memory=memory, **ports
+        )
         device = self.folder / "gpu0"
         device.touch()
-        written = {"slurm.conf": text, "gres.conf": f"Name=gpu Count=1 File={device}\n", "cgroup.conf": "CgroupAutomount=no\n"}
+        written = {
+            "slurm.conf": text,
+            "gres.conf": f"Name=gpu Count=1 File={device}\n",
+            "cgroup.conf": "CgroupAutomount=no\n",
+        }
         SYSTEM.mkdir(exist_ok=True)
         for name, content in written.items():
             (self.folder / name).write_text(content)
@@ -147,11 +175,15 @@ class Slurm:
             time.sleep(0.1)
 
     def _ready(self) -> bool:
-        answer = subprocess.run(["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            ["sinfo", "--noheader", "--format=%T"], capture_output=True, text=True, check=False
+        )
         return any(state in answer.stdout for state in ("idle", "mixed", "allocated"))
 
     def _run(self, program: str, *arguments: str) -> None:
         with open(self.folder / f"{program}.out", "wb") as out:
             command = [shutil.which(program, path=SEARCHED), *arguments]
             # A session of its own: Control-C in a test ends the test first, and that ends these.
-            self.processes.append(subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True))
+            self.processes.append(
+                subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+            )

@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sclatent.balance import balance
-from sclatent.errors import UserError
-from sclatent.matrices import write_matrix
-from sclatent.tables import write_table
-from sclatent.values import Values, read_values
+from sclatent.common.errors import UserError
+from sclatent.data.balance import balance
+from sclatent.io.expression import Values, read_values
+from sclatent.io.matrices import write_matrix
+from sclatent.io.tables import write_table
 
 
 @pytest.fixture
@@ -28,10 +28,16 @@ def test_all_cells_are_seen_as_the_standardised_ones_that_were_trained_on(values
     obs = pd.DataFrame({"cell_type": "a", "pct_counts_mt": 0.0}, index=values.cells)
     obs["cell_type"] = obs["cell_type"].astype("category")
     obs["split"] = pd.Categorical(np.where(values.training, "train", "held_out"))
-    data = ad.AnnData(values.x, obs=obs, var=pd.DataFrame({"mean": np.ones(8), "std": np.full(8, 2.0)}, index=list("ABCDEFGH")))
+    data = ad.AnnData(
+        values.x,
+        obs=obs,
+        var=pd.DataFrame({"mean": np.ones(8), "std": np.full(8, 2.0)}, index=list("ABCDEFGH")),
+    )
     data.uns["max_value"] = 0.7
     write_matrix(data, tmp_path / "preprocessed.h5ad", "preprocessed", {})
-    trained_on = balance(read_values(tmp_path / "preprocessed.h5ad"), groups, n=30, standardize=True)
+    trained_on = balance(
+        read_values(tmp_path / "preprocessed.h5ad"), groups, n=30, standardize=True
+    )
     write_matrix(trained_on, tmp_path / "training.h5ad", "training", {})
     seen = read_values(tmp_path / "preprocessed.h5ad", tmp_path / "training.h5ad").dense()
     np.testing.assert_allclose(seen[rows_of(values, trained_on)], trained_on.X, atol=1e-6)
@@ -48,7 +54,9 @@ def groups(values):
 
 def scaled(values):
     """The same cells, to be scaled when they are read; the mean and deviation of a gene are given."""
-    return Values(values.x, values.cells, values.training, np.linspace(0, 2, 8), np.linspace(0, 3, 8), 1.5)
+    return Values(
+        values.x, values.cells, values.training, np.linspace(0, 2, 8), np.linspace(0, 3, 8), 1.5
+    )
 
 
 def rows_of(values, result):
@@ -135,7 +143,9 @@ def test_cells_held_out_are_not_drawn_and_change_nothing(values, groups):
 
 
 def test_a_training_cell_without_a_group_is_named(values, groups):
-    with pytest.raises(UserError, match="2 training cells have no group to balance by, the first cell_1"):
+    with pytest.raises(
+        UserError, match="2 training cells have no group to balance by, the first cell_1"
+    ):
         balance(values, groups.drop(["cell_1", "cell_5"]), n=5)
 
 
@@ -148,10 +158,16 @@ class Named(dict):
 def test_groups_are_a_label_or_the_table_of_louvain_clusters(values, tmp_path):
     script = importlib.import_module("balance")
     split = np.where(values.training, "train", "held_out")
-    obs = {"cell_type": pd.Categorical(["a", "b"] * 30), "split": pd.Categorical(split), "pct_counts_mt": np.nan}
+    obs = {
+        "cell_type": pd.Categorical(["a", "b"] * 30),
+        "split": pd.Categorical(split),
+        "pct_counts_mt": np.nan,
+    }
     adata = ad.AnnData(values.x, obs=pd.DataFrame(obs, index=values.cells))
     write_matrix(adata, tmp_path / "data.h5ad", "preprocessed", {})
-    clusters = pd.DataFrame({"cell": values.cells[values.training], "cluster": [0] * 3 + [1] * 7 + [10] * 30})
+    clusters = pd.DataFrame(
+        {"cell": values.cells[values.training], "cluster": [0] * 3 + [1] * 7 + [10] * 30}
+    )
     write_table(clusters, tmp_path / "clusters.tsv", "data_clusters", {})
 
     def drawn(by, files):
@@ -168,7 +184,9 @@ def test_groups_are_a_label_or_the_table_of_louvain_clusters(values, tmp_path):
         assert read.training.all()
         return read.cells
 
-    by_louvain = clusters.set_index("cell")["cluster"][drawn("louvain", [tmp_path / "clusters.tsv"])]
+    by_louvain = clusters.set_index("cell")["cluster"][
+        drawn("louvain", [tmp_path / "clusters.tsv"])
+    ]
     assert dict(by_louvain.value_counts()) == {0: 20, 1: 20, 10: 20}
     by_label = adata.obs.loc[drawn("cell_type", []), "cell_type"]
     assert dict(by_label.value_counts()) == {"a": 20, "b": 20}

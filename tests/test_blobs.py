@@ -6,8 +6,8 @@ import pytest
 from scipy import sparse
 from scipy.spatial.distance import pdist
 
-from sclatent.blobs import make_blobs
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
+from sclatent.data.readers.blobs import make_blobs
 
 
 def means_of(adata, condition):
@@ -60,7 +60,9 @@ def test_cells_lie_with_their_class():
     labels = adata.obs["cell_type"].to_numpy()
     for condition in ("ctrl", "trtmnt"):
         chosen = (adata.obs["condition"] == condition).to_numpy()
-        distances = np.linalg.norm(adata.X.toarray()[chosen, None] - means_of(adata, condition), axis=2)
+        distances = np.linalg.norm(
+            adata.X.toarray()[chosen, None] - means_of(adata, condition), axis=2
+        )
         assert ([f"class_{i}" for i in distances.argmin(axis=1)] == labels[chosen]).mean() > 0.99
 
 
@@ -73,7 +75,9 @@ def test_no_class_is_shifted_as_far_as_the_nearest_two_are_apart(effect):
         norms.append(np.linalg.norm(treated - control, axis=1))
         assert max(norms[-1]) < min(pdist(control).min(), pdist(treated).min())
     # Each of 16 dimensions is shifted by effect + N(0,1) / 2.
-    assert np.sqrt(np.mean(np.square(norms))) == pytest.approx(np.sqrt(16 * (effect**2 + 0.25)), rel=0.05)
+    assert np.sqrt(np.mean(np.square(norms))) == pytest.approx(
+        np.sqrt(16 * (effect**2 + 0.25)), rel=0.05
+    )
 
 
 def test_blobs_are_drawn_anew_until_they_keep_apart():
@@ -81,7 +85,9 @@ def test_blobs_are_drawn_anew_until_they_keep_apart():
     for adata in few:
         control, treated = means_of(adata, "ctrl"), means_of(adata, "trtmnt")
         shift = np.linalg.norm(treated - control, axis=1).max()
-        assert shift < min(pdist(control).min(), pdist(treated).min()) + 0.5  # means of 50 cells are a little off
+        assert (
+            shift < min(pdist(control).min(), pdist(treated).min()) + 0.5
+        )  # means of 50 cells are a little off
 
 
 @pytest.mark.parametrize("settings", [{"effect": 20}, {"n_vars": 1, "n_classes": 40}])

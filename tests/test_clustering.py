@@ -11,22 +11,36 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.datasets import make_blobs
 
-from sclatent.clustering import RESOLUTIONS, cluster_seeds, communities, kmeans, oracle
-from sclatent.communities import community_graph, leiden, louvain, neighbor_graph
-from sclatent.determinism import make_deterministic
-from sclatent.metrics import MAX_CELLS, METRICS, recalls, score_clusters, score_table, silhouette
+from sclatent.clustering.communities import community_graph, leiden, louvain, neighbor_graph
+from sclatent.clustering.methods import RESOLUTIONS, cluster_seeds, communities, kmeans, oracle
+from sclatent.common.determinism import make_deterministic
+from sclatent.metrics.agreement import (
+    MAX_CELLS,
+    METRICS,
+    recalls,
+    score_clusters,
+    score_table,
+    silhouette,
+)
 
 LABELS = np.array(list("aaaabbbbcc"))
 CLUSTERS = np.array([0, 0, 0, 1, 1, 1, 1, 1, 2, 3])
 ALGORITHMS = {"louvain": louvain, "leiden": leiden}
-labelings = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=2, max_size=40).map(
-    lambda pairs: (np.array([label for label, _ in pairs]), np.array([cluster for _, cluster in pairs]))
+labelings = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(0, 4)), min_size=2, max_size=40
+).map(
+    lambda pairs: (
+        np.array([label for label, _ in pairs]),
+        np.array([cluster for _, cluster in pairs]),
+    )
 )
 
 
 @pytest.fixture(scope="module")
 def blobs():
-    points, labels = make_blobs(n_samples=[60, 60, 60], n_features=5, cluster_std=0.6, random_state=3)
+    points, labels = make_blobs(
+        n_samples=[60, 60, 60], n_features=5, cluster_std=0.6, random_state=3
+    )
     return points.astype(np.float32), np.array(list("abc"))[labels]
 
 
@@ -38,10 +52,17 @@ def noise_graph():
 
 def test_clusters_are_found_where_they_are_plain(blobs):
     points, labels = blobs
-    assert score_clusters(labels, kmeans(points, 3, 10, seed=0)) == {name: pytest.approx(1.0) for name in METRICS}
+    assert score_clusters(labels, kmeans(points, 3, 10, seed=0)) == {
+        name: pytest.approx(1.0) for name in METRICS
+    }
     graph = community_graph(points, 15)
     for algorithm in ALGORITHMS:
-        assert score_clusters(labels, communities(algorithm, graph, 1.0, seed=0, threads=1))["majority_accuracy"] == 1.0
+        assert (
+            score_clusters(labels, communities(algorithm, graph, 1.0, seed=0, threads=1))[
+                "majority_accuracy"
+            ]
+            == 1.0
+        )
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -56,7 +77,9 @@ def test_communities_repeat_with_their_seed_and_follow_seed_and_resolution(noise
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS.values())
-@pytest.mark.parametrize(("weights", "apart"), [([9, 1, 9, 1], [(0, 1), (2, 3)]), ([1, 9, 1, 9], [(1, 2), (3, 0)])])
+@pytest.mark.parametrize(
+    ("weights", "apart"), [([9, 1, 9, 1], [(0, 1), (2, 3)]), ([1, 9, 1, 9], [(1, 2), (3, 0)])]
+)
 def test_communities_follow_the_weights(algorithm, weights, apart):
     square = igraph.Graph(4, [(0, 1), (1, 2), (2, 3), (3, 0)], edge_attrs={"weight": weights})
     make_deterministic(0, 1)
@@ -69,41 +92,69 @@ def test_leiden_finds_the_larger_modularity_and_no_broken_community(noise_graph)
     modularity = {}
     for algorithm in ALGORITHMS:
         found = [communities(algorithm, noise_graph, 1.0, seed, threads=1) for seed in range(5)]
-        modularity[algorithm] = np.mean([noise_graph.modularity(clusters, weights="weight") for clusters in found])
+        modularity[algorithm] = np.mean(
+            [noise_graph.modularity(clusters, weights="weight") for clusters in found]
+        )
     assert modularity["leiden"] > modularity["louvain"] > 0
-    assert all(noise_graph.induced_subgraph(np.flatnonzero(found[0] == k).tolist()).is_connected() for k in set(found[0]))
+    assert all(
+        noise_graph.induced_subgraph(np.flatnonzero(found[0] == k).tolist()).is_connected()
+        for k in set(found[0])
+    )
 
 
 def test_neighbor_graph_weights_are_jaccard_indices():
     points = np.array([[0.0], [1.0], [2.1], [10.0], [11.0], [12.1]], dtype=np.float32)
     graph = neighbor_graph(points, n_neighbors=2)
     edges = {(int(i), int(j)): w for i, j, w in zip(graph.row, graph.col, graph.data, strict=True)}
-    assert edges == {edge: pytest.approx(1.0) for edge in [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]}
+    assert edges == {
+        edge: pytest.approx(1.0) for edge in [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]
+    }
     chain = neighbor_graph(np.array([[0.0], [1.0], [2.1], [3.3]], dtype=np.float32), n_neighbors=1)
-    weights = {(int(i), int(j)): w for i, j, w in zip(chain.row, chain.col, chain.data, strict=True)}
-    assert weights == {(0, 1): pytest.approx(1.0), (1, 2): pytest.approx(1 / 3), (2, 3): pytest.approx(1 / 3)}
+    weights = {
+        (int(i), int(j)): w for i, j, w in zip(chain.row, chain.col, chain.data, strict=True)
+    }
+    assert weights == {
+        (0, 1): pytest.approx(1.0),
+        (1, 2): pytest.approx(1 / 3),
+        (2, 3): pytest.approx(1 / 3),
+    }
 
 
 def test_communities_are_those_of_the_neighbor_graph():
     points = np.random.default_rng(0).normal(size=(40, 3))
     graph, expected = community_graph(points, 5), neighbor_graph(points, 5)
     assert graph.vcount() == 40
-    assert graph.get_edgelist() == list(zip(expected.row.tolist(), expected.col.tolist(), strict=True))
+    assert graph.get_edgelist() == list(
+        zip(expected.row.tolist(), expected.col.tolist(), strict=True)
+    )
     np.testing.assert_array_equal(graph.es["weight"], expected.data)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_oracle_finds_the_resolution_of_the_labels(noise_graph, algorithm):
-    assert [RESOLUTIONS[0], RESOLUTIONS[9], RESOLUTIONS[-1], len(RESOLUTIONS)] == [0.1, 1.0, 2.0, 20]
+    assert [RESOLUTIONS[0], RESOLUTIONS[9], RESOLUTIONS[-1], len(RESOLUTIONS)] == [
+        0.1,
+        1.0,
+        2.0,
+        20,
+    ]
     for resolution in (0.5, 2.0):
         labels = communities(algorithm, noise_graph, resolution, seed=0, threads=1)
-        np.testing.assert_array_equal(oracle(algorithm, noise_graph, labels, seed=0, threads=1), labels)
+        np.testing.assert_array_equal(
+            oracle(algorithm, noise_graph, labels, seed=0, threads=1), labels
+        )
     labels = np.random.default_rng(0).integers(0, 3, 400)
     nmi = [
-        metrics.normalized_mutual_info_score(labels, communities(algorithm, noise_graph, resolution, seed=0, threads=1))
+        metrics.normalized_mutual_info_score(
+            labels, communities(algorithm, noise_graph, resolution, seed=0, threads=1)
+        )
         for resolution in RESOLUTIONS
     ]
-    assert metrics.normalized_mutual_info_score(labels, oracle(algorithm, noise_graph, labels, 0, 1)) == max(nmi) > min(nmi)
+    assert (
+        metrics.normalized_mutual_info_score(labels, oracle(algorithm, noise_graph, labels, 0, 1))
+        == max(nmi)
+        > min(nmi)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +164,15 @@ def clustered(blobs):
     return {
         "cells": pd.Index([f"c{i}" for i in range(len(points))]),
         "labels": labels,
-        "latents": {("mean", 0): points, ("sample", 0): points + 0.1, ("mean", 1): points[:, ::-1] * 2},
-        "responsibilities": {0: np.eye(5, dtype=np.float32)[np.arange(180) % 5], 1: np.full((180, 2), 0.5, np.float32)},
+        "latents": {
+            ("mean", 0): points,
+            ("sample", 0): points + 0.1,
+            ("mean", 1): points[:, ::-1] * 2,
+        },
+        "responsibilities": {
+            0: np.eye(5, dtype=np.float32)[np.arange(180) % 5],
+            1: np.full((180, 2), 0.5, np.float32),
+        },
         "maps": {
             ("tsne_2d", 0): points[:, :2],
             ("tsne_2d_sample", 0): points[:, :2],
@@ -139,7 +197,10 @@ def test_every_latent_has_the_methods_that_apply(clustered):
         assert list(rows["cell"]) == list(clustered["cells"])
     by_method = table[table["seed"] == 0].groupby(["latent", "method"])["cluster"]
     np.testing.assert_array_equal(by_method.get_group(("mean", "components")), np.arange(180) % 5)
-    assert by_method.nunique()[[("mean", "kmeans_latent"), ("mean", "kmeans_tsne")]].tolist() == [3, 3]
+    assert by_method.nunique()[[("mean", "kmeans_latent"), ("mean", "kmeans_tsne")]].tolist() == [
+        3,
+        3,
+    ]
     bare = cluster_seeds(**clustered | {"responsibilities": {}, "maps": {}})
     assert set(bare["method"]) == latent | {"louvain_oracle", "leiden_oracle"}
     assert cluster_seeds(**clustered | {"latents": {}, "responsibilities": {}, "maps": {}}).empty
@@ -158,7 +219,11 @@ def test_no_method_depends_on_which_others_run(clustered):
         "labels": np.repeat(list("abcd"), 45),
         "latents": {("mean", seed): rng.normal(size=(180, 4)) for seed in range(2)},
     }
-    alone = clustered | {"latents": {("mean", 1): clustered["latents"]["mean", 1]}, "responsibilities": {}, "maps": {}}
+    alone = clustered | {
+        "latents": {("mean", 1): clustered["latents"]["mean", 1]},
+        "responsibilities": {},
+        "maps": {},
+    }
     key = ["seed", "latent", "method", "cell"]
     alone, among = (cluster_seeds(**each).set_index(key)["cluster"] for each in (alone, clustered))
     pd.testing.assert_series_equal(alone, among[alone.index])
@@ -166,7 +231,9 @@ def test_no_method_depends_on_which_others_run(clustered):
 
 def test_only_the_oracles_and_the_number_of_clusters_see_labels(clustered):
     labels = np.random.default_rng(0).permutation(clustered["labels"])
-    tables = [cluster_seeds(**clustered | {"labels": each}) for each in (clustered["labels"], labels)]
+    tables = [
+        cluster_seeds(**clustered | {"labels": each}) for each in (clustered["labels"], labels)
+    ]
     blind = [table[~table["method"].str.endswith("oracle")] for table in tables]
     pd.testing.assert_frame_equal(*blind)
 
@@ -185,16 +252,24 @@ def test_metrics_equal_those_of_scikit_learn(pair):
     tags = np.unique(labels)[counts.argmax(axis=0)][np.unique(clusters, return_inverse=True)[1]]
     scores = score_clusters(labels, clusters)
     expected = {
-        "nmi_geometric": metrics.normalized_mutual_info_score(labels, clusters, average_method="geometric"),
+        "nmi_geometric": metrics.normalized_mutual_info_score(
+            labels, clusters, average_method="geometric"
+        ),
         "nmi_arithmetic": metrics.normalized_mutual_info_score(labels, clusters),
         "ari": metrics.adjusted_rand_score(labels, clusters),
         "homogeneity": metrics.homogeneity_score(labels, clusters),
         "completeness": metrics.completeness_score(labels, clusters),
         "majority_accuracy": metrics.accuracy_score(labels, tags),
-        "balanced_accuracy": metrics.recall_score(labels, tags, average="macro", labels=np.unique(labels), zero_division=0),
+        "balanced_accuracy": metrics.recall_score(
+            labels, tags, average="macro", labels=np.unique(labels), zero_division=0
+        ),
     }
-    assert {name: scores[name] for name in expected} == {name: pytest.approx(value, abs=1e-9) for name, value in expected.items()}
-    by_label = metrics.recall_score(labels, tags, average=None, labels=np.unique(labels), zero_division=0)
+    assert {name: scores[name] for name in expected} == {
+        name: pytest.approx(value, abs=1e-9) for name, value in expected.items()
+    }
+    by_label = metrics.recall_score(
+        labels, tags, average=None, labels=np.unique(labels), zero_division=0
+    )
     np.testing.assert_allclose(recalls(counts), by_label)
 
 
@@ -202,7 +277,9 @@ def test_metrics_equal_those_of_scikit_learn(pair):
 def test_metrics_keep_their_laws(pair):
     labels, clusters = pair
     scores = score_clusters(labels, clusters)
-    assert scores["nmi_geometric"] == pytest.approx(math.sqrt(scores["homogeneity"] * scores["completeness"]), abs=1e-6)
+    assert scores["nmi_geometric"] == pytest.approx(
+        math.sqrt(scores["homogeneity"] * scores["completeness"]), abs=1e-6
+    )
     assert scores["majority_accuracy"] >= scores["hungarian_accuracy"]
     assert all(-0.5 <= value <= 1 + 1e-9 for value in scores.values())
     renamed = score_clusters(labels, (clusters * 7 + 3) % 5)
@@ -218,7 +295,9 @@ def test_perfect_clusters_score_one(pair):
 
 def clusters_table(clusters, seed=0, method="m"):
     cells = [f"c{i}" for i in range(len(clusters))]
-    return pd.DataFrame({"cell": cells, "seed": seed, "latent": "mean", "method": method, "cluster": clusters})
+    return pd.DataFrame(
+        {"cell": cells, "seed": seed, "latent": "mean", "method": method, "cluster": clusters}
+    )
 
 
 def by_cell(values):
@@ -232,27 +311,53 @@ def test_scores_are_matched_to_cells_by_name():
     expected = score_table(table, labels, split)
     perfect = expected.set_index("metric")["value"]
     assert perfect.drop(["n_clusters", "n_missed"]).tolist() == pytest.approx([1.0] * 10)
-    pd.testing.assert_frame_equal(score_table(table.sample(frac=1, random_state=0), labels.iloc[::-1], split), expected)
+    pd.testing.assert_frame_equal(
+        score_table(table.sample(frac=1, random_state=0), labels.iloc[::-1], split), expected
+    )
     with pytest.raises(KeyError, match="c3"):
         score_table(table, labels.iloc[:3], split)
 
 
 def test_the_table_holds_every_score_of_a_hand_made_case():
-    table = pd.concat([clusters_table(CLUSTERS, method="found"), clusters_table(np.zeros(10, int), seed=1, method="one")])
+    table = pd.concat(
+        [
+            clusters_table(CLUSTERS, method="found"),
+            clusters_table(np.zeros(10, int), seed=1, method="one"),
+        ]
+    )
     scores = score_table(table, by_cell(LABELS), by_cell(["train"] * 10))
-    assert list(scores) == ["seed", "split", "latent", "method", "metric", "subset", "value", "chance", "ceiling"]
+    assert list(scores) == [
+        "seed",
+        "split",
+        "latent",
+        "method",
+        "metric",
+        "subset",
+        "value",
+        "chance",
+        "ceiling",
+    ]
     assert set(scores["split"]) == {"all"}
     assert scores["subset"].map(type).eq(str).all()
     assert not scores.isna().any(axis=None)
     found = scores[scores["method"] == "found"].set_index(["metric", "subset"])
     assert dict(found.loc["recall", "value"]) == {"a": 0.75, "b": 1.0, "c": 1.0}
-    assert found.loc["n_clusters", ["value", "chance", "ceiling"]].to_numpy().tolist() == [[4, 4, 3]]
+    assert found.loc["n_clusters", ["value", "chance", "ceiling"]].to_numpy().tolist() == [
+        [4, 4, 3]
+    ]
     assert found.loc["n_missed", ["value", "ceiling"]].to_numpy().tolist() == [[0, 0]]
     agreement = found.drop(["n_clusters", "n_missed"], level="metric")
     assert agreement["ceiling"].tolist() == pytest.approx([1.0] * len(agreement))
-    assert dict(found["value"].xs("all", level="subset").loc[list(METRICS)]) == pytest.approx(score_clusters(LABELS, CLUSTERS))
+    assert dict(found["value"].xs("all", level="subset").loc[list(METRICS)]) == pytest.approx(
+        score_clusters(LABELS, CLUSTERS)
+    )
     one = scores[scores["seed"] == 1].set_index(["metric", "subset"])["value"]
-    assert (one["n_missed", "all"], one["recall", "a"], one["recall", "b"], one["ari", "all"]) == (2, 1, 0, 0)
+    assert (one["n_missed", "all"], one["recall", "a"], one["recall", "b"], one["ari", "all"]) == (
+        2,
+        1,
+        0,
+        0,
+    )
 
 
 def test_chance_is_what_shuffled_labels_score():
@@ -261,16 +366,22 @@ def test_chance_is_what_shuffled_labels_score():
     scores = score_table(clusters_table(clusters), by_cell(labels), by_cell(["train"] * 300))
     chance = scores[scores["subset"] == "all"].set_index("metric")["chance"]
     shuffled = pd.DataFrame([score_clusters(rng.permutation(labels), clusters) for _ in range(200)])
-    assert (chance[list(METRICS)] - shuffled.mean()).abs().lt(4 * shuffled.std() / math.sqrt(5)).all()
+    assert (
+        (chance[list(METRICS)] - shuffled.mean()).abs().lt(4 * shuffled.std() / math.sqrt(5)).all()
+    )
     assert chance["majority_accuracy"] >= (labels == "a").mean() > chance["hungarian_accuracy"]
     assert chance["ari"] == pytest.approx(0, abs=0.01)
-    pd.testing.assert_frame_equal(scores, score_table(clusters_table(clusters), by_cell(labels), by_cell(["train"] * 300)))
+    pd.testing.assert_frame_equal(
+        scores, score_table(clusters_table(clusters), by_cell(labels), by_cell(["train"] * 300))
+    )
 
 
 def test_a_split_is_scored_on_its_cells_alone():
     held = np.array([False] * 6 + [True] * 4)
     labels, clusters = np.array(list("aabbccaabb")), np.array([0, 0, 1, 1, 2, 2, 0, 1, 1, 1])
-    scores = score_table(clusters_table(clusters), by_cell(labels), by_cell(np.where(held, "held_out", "train")))
+    scores = score_table(
+        clusters_table(clusters), by_cell(labels), by_cell(np.where(held, "held_out", "train"))
+    )
     value = scores.set_index(["split", "metric", "subset"])["value"]
     for split, cells in {"all": held | True, "train": ~held, "held_out": held}.items():
         assert dict(value[split].xs("all", level="subset")[list(METRICS)]) == pytest.approx(
@@ -293,7 +404,9 @@ def test_silhouette_is_that_of_scikit_learn_without_labels_of_one_cell(blobs):
     points, labels = blobs
     expected = metrics.silhouette_score(points, labels)
     assert silhouette(points, labels) == pytest.approx(expected)
-    assert silhouette(np.vstack([points, points[:1]]), np.append(labels, "alone")) == pytest.approx(expected)
+    assert silhouette(np.vstack([points, points[:1]]), np.append(labels, "alone")) == pytest.approx(
+        expected
+    )
     with pytest.raises(ValueError, match="fewer than two labels"):
         silhouette(points, np.where(np.arange(180) == 0, "alone", "other"))
 
@@ -302,5 +415,9 @@ def test_silhouette_of_many_cells_is_that_of_some():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 2 * MAX_CELLS)
     points = rng.normal(size=(len(labels), 2)) + 2 * labels[:, None]
-    assert silhouette(points, labels) == silhouette(points, labels) != silhouette(points, labels, seed=1)
+    assert (
+        silhouette(points, labels)
+        == silhouette(points, labels)
+        != silhouette(points, labels, seed=1)
+    )
     assert silhouette(points, labels) == pytest.approx(silhouette(points, labels, seed=1), abs=0.02)

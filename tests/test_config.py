@@ -5,13 +5,13 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from sclatent.config import Input, floors, held_out_datasets, load
-from sclatent.datasets import Dataset, Holdout
-from sclatent.errors import UserError
-from sclatent.formats import ROLES
+from sclatent.common.errors import UserError
+from sclatent.config.datasets import Dataset, Holdout
+from sclatent.config.formats import ROLES
+from sclatent.config.load import Input, floors, held_out_datasets, load
+from sclatent.data.readers.registry import READERS
 from sclatent.models import family_names, hyperparameters_class, load_family
-from sclatent.readers import READERS
-from sclatent.reference import documents
+from sclatent.pipeline.documents import documents
 
 
 def changed(raw, path, value):
@@ -35,7 +35,11 @@ def test_quick_start_is_valid_and_complete(raw_config):
 
 
 def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
-    raw_config = changed(raw_config, "datasets.mine", {"title": "x", "files": {"counts": {"path": "a"}}, "labels": "derived"})
+    raw_config = changed(
+        raw_config,
+        "datasets.mine",
+        {"title": "x", "files": {"counts": {"path": "a"}}, "labels": "derived"},
+    )
     config = load(raw_config)
     assert load(config.model_dump(mode="json")) == config
 
@@ -45,8 +49,16 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
     [
         ("threds", 1, ["threds", "did you mean 'threads'"]),
         ("models.ae.trainin", {}, ["models.ae.trainin", "did you mean 'training'"]),
-        ("models.ae.training.epochs", 0, ["models.ae.training.epochs", "0", "greater than or equal to 1"]),
-        ("models.beta_vae.hyperparameters.bta", 1, ["models.beta_vae.hyperparameters.bta", "did you mean 'beta'"]),
+        (
+            "models.ae.training.epochs",
+            0,
+            ["models.ae.training.epochs", "0", "greater than or equal to 1"],
+        ),
+        (
+            "models.beta_vae.hyperparameters.bta",
+            1,
+            ["models.beta_vae.hyperparameters.bta", "did you mean 'beta'"],
+        ),
         (
             "models.beta_vae.hyperparameters.beta",
             -1,
@@ -62,68 +74,204 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
         ("run", ["quickstat"], ["quickstat", "did you mean 'quickstart'"]),
         ("datasets.digits.format", "digit", ["datasets.digits.format", "'digits'"]),
         ("datasets.digits.qc", {"min_gene": 1}, ["min_gene", "did you mean 'min_genes'"]),
-        ("datasets.digits.files.counts", {"package": "sklearn"}, ["datasets.digits.files.counts", "path", "name"]),
-        ("datasets.digits.files.counts", {"path": "a", "sha256": "0" * 64}, ["files.counts", "no other key"]),
-        ("datasets.digits.files.counts.sha256", "0", ["datasets.digits.files.counts.sha256", "SHA-256"]),
+        (
+            "datasets.digits.files.counts",
+            {"package": "sklearn"},
+            ["datasets.digits.files.counts", "path", "name"],
+        ),
+        (
+            "datasets.digits.files.counts",
+            {"path": "a", "sha256": "0" * 64},
+            ["files.counts", "no other key"],
+        ),
+        (
+            "datasets.digits.files.counts.sha256",
+            "0",
+            ["datasets.digits.files.counts.sha256", "SHA-256"],
+        ),
         ("datasets.digits.files.counts.urls", ["https://x.org/y"], ["not from both"]),
-        ("datasets.mnist.files.images.urls", ["ftp://x.org/y"], ["datasets.mnist.files.images.urls.0", "ftp://x.org/y"]),
-        ("datasets.mnist.files.images.name", "../images", ["datasets.mnist.files.images.name", "../images"]),
+        (
+            "datasets.mnist.files.images.urls",
+            ["ftp://x.org/y"],
+            ["datasets.mnist.files.images.urls.0", "ftp://x.org/y"],
+        ),
+        (
+            "datasets.mnist.files.images.name",
+            "../images",
+            ["datasets.mnist.files.images.name", "../images"],
+        ),
         ("datasets.digits.files.other", {"path": "a"}, ["takes no files.other", "counts"]),
         ("datasets.digits.files", {}, ["format digits needs files.counts"]),
-        ("datasets.mine", {"title": "x", "files": {"counts": {"path": "a.xls"}}}, ["datasets.mine.format", "missing"]),
-        ("datasets.mine", {"title": "x", "files": {"counts": {"path": "a.h5ad"}}}, ["columns.cell_type", "labels: derived"]),
+        (
+            "datasets.mine",
+            {"title": "x", "files": {"counts": {"path": "a.xls"}}},
+            ["datasets.mine.format", "missing"],
+        ),
+        (
+            "datasets.mine",
+            {"title": "x", "files": {"counts": {"path": "a.h5ad"}}},
+            ["columns.cell_type", "labels: derived"],
+        ),
         ("datasets.pbmc3k.columns", {"cell_type": "x"}, ["takes the place of columns.cell_type"]),
         ("datasets.digits.labels", "derived", ["names its cell types itself"]),
         ("datasets.kang.control", None, ["columns.condition and control go together"]),
         ("datasets.kang.holdout", {}, ["datasets.kang.holdout", "share or cells"]),
         ("datasets.kang.holdout", {"share": 1.5}, ["datasets.kang.holdout.share", "less than 1"]),
-        ("datasets.kang.holdout", {"share": 0.5, "stratfy": []}, ["datasets.kang.holdout.stratfy", "did you mean 'stratify'"]),
-        ("datasets.kang.holdout", {"cells": {"cell_type": ["B"]}, "seed": 1}, ["cells takes no other key"]),
+        (
+            "datasets.kang.holdout",
+            {"share": 0.5, "stratfy": []},
+            ["datasets.kang.holdout.stratfy", "did you mean 'stratify'"],
+        ),
+        (
+            "datasets.kang.holdout",
+            {"cells": {"cell_type": ["B"]}, "seed": 1},
+            ["cells takes no other key"],
+        ),
         ("datasets.kang.layer", "counts", ["layer is for format h5ad"]),
         ("datasets.kang.blobs", {}, ["blobs is for format blobs"]),
-        ("datasets.kang_figshare.files.counts.name", "kang_6587x9015.h5ad", ["kang_6587x9015.h5ad", "another data set"]),
+        (
+            "datasets.kang_figshare.files.counts.name",
+            "kang_6587x9015.h5ad",
+            ["kang_6587x9015.h5ad", "another data set"],
+        ),
         ("datasets.digits.columns", {"cell_type": "x"}, ["format digits names its labels itself"]),
         ("datasets.blobs.normalization", "log", ["blobs needs normalization: none"]),
-        ("datasets.kang_control.balance", {"by": "condition", "n": 9}, ["columns.condition names no column"]),
-        ("datasets.pbmc3k.balance", {"by": "cell_type", "n": 9}, ["labels are derived from all cells; use louvain"]),
-        ("datasets.pbmc3k.holdout", {"share": 0.1, "stratify": ["cell_type"]}, ["holdout cannot name cell_type"]),
+        (
+            "datasets.kang_control.balance",
+            {"by": "condition", "n": 9},
+            ["columns.condition names no column"],
+        ),
+        (
+            "datasets.pbmc3k.balance",
+            {"by": "cell_type", "n": 9},
+            ["labels are derived from all cells; use louvain"],
+        ),
+        (
+            "datasets.pbmc3k.holdout",
+            {"share": 0.1, "stratify": ["cell_type"]},
+            ["holdout cannot name cell_type"],
+        ),
         ("datasets.pbmc3k.files.counts", {"path": "a{b}.h5ad"}, ["a{b}.h5ad", "brace", "rename"]),
-        ("datasets.kang_subset.holdout", {"cells": {"celltype": ["B"]}}, ["datasets.kang_subset.holdout.cells.celltype"]),
-        ("datasets.kang_subset.files", {"counts": "a.h5ad"}, ["datasets.kang_subset.files.counts", "a mapping of keys"]),
+        (
+            "datasets.kang_subset.holdout",
+            {"cells": {"celltype": ["B"]}},
+            ["datasets.kang_subset.holdout.cells.celltype"],
+        ),
+        (
+            "datasets.kang_subset.files",
+            {"counts": "a.h5ad"},
+            ["datasets.kang_subset.files.counts", "a mapping of keys"],
+        ),
         ("data_directories", [], ["data_directories", "at least 1"]),
-        ("studies.quickstart.embedding", {"max_iter": 10}, ["studies.quickstart.embedding.max_iter", "10", "250"]),
+        (
+            "studies.quickstart.embedding",
+            {"max_iter": 10},
+            ["studies.quickstart.embedding.max_iter", "10", "250"],
+        ),
         ("models.ae.hyperparameters.encoder_hidden", [8, 0], ["encoder_hidden.1", "0"]),
         ("models.beta_vae.hyperparameters.beta", float("inf"), ["hyperparameters.beta", "finite"]),
-        ("datasets.digits.qc", {"min_genes": 9, "max_genes": 9}, ["min_genes (9) must be below max_genes (9)"]),
+        (
+            "datasets.digits.qc",
+            {"min_genes": 9, "max_genes": 9},
+            ["min_genes (9) must be below max_genes (9)"],
+        ),
         ("datasets.digits.n_top_genes", 5, ["n_top_genes needs normalization: log"]),
         ("studies.quickstart.seeds", [], ["seeds", "at least 1"]),
-        ("models.ae.training.phases", [{"epoch": 1}], ["models.ae.training.phases.0.epoch", "did you mean 'epochs'"]),
-        ("models.ae.training.objective", "pretraining", ["models.ae.training", "pretraining", "components", "ae has not"]),
+        (
+            "models.ae.training.phases",
+            [{"epoch": 1}],
+            ["models.ae.training.phases.0.epoch", "did you mean 'epochs'"],
+        ),
+        (
+            "models.ae.training.objective",
+            "pretraining",
+            ["models.ae.training", "pretraining", "components", "ae has not"],
+        ),
         ("models.ae.training.patience", 3, ["patience needs validation"]),
-        ("models.gmvae.supervision", {"labels": "cell_type"}, ["models.gmvae", "supervision", "go together"]),
-        ("models.gmvae.training", {"objective": "supervised"}, ["models.gmvae", "supervision", "go together"]),
-        ("models.gmvae_guided.supervision.labels", "leiden", ["models.gmvae_guided.supervision.labels", "'louvain'"]),
+        (
+            "models.gmvae.supervision",
+            {"labels": "cell_type"},
+            ["models.gmvae", "supervision", "go together"],
+        ),
+        (
+            "models.gmvae.training",
+            {"objective": "supervised"},
+            ["models.gmvae", "supervision", "go together"],
+        ),
+        (
+            "models.gmvae_guided.supervision.labels",
+            "leiden",
+            ["models.gmvae_guided.supervision.labels", "'louvain'"],
+        ),
         ("models.ae.input", {"mask": 1}, ["models.ae.input.mask", "less than 1"]),
-        ("studies.quickstart.models", ["cvae_forget"], ["is told the condition", "'pbmc68k_reduced' does not have"]),
-        ("models.gmvae.training.batch_size", 1, ["models.gmvae.training.batch_size", "needs 2 cells"]),
+        (
+            "studies.quickstart.models",
+            ["cvae_forget"],
+            ["is told the condition", "'pbmc68k_reduced' does not have"],
+        ),
+        (
+            "models.gmvae.training.batch_size",
+            1,
+            ["models.gmvae.training.batch_size", "needs 2 cells"],
+        ),
         ("device", "gpu", ["device", "'gpu'", "'cuda'"]),
         ("datasets.kang.holdout", {"treated": ["B"], "seed": 1}, ["treated takes no other key"]),
-        ("datasets.kang.holdout", {"treated": ["B"], "stratify": ["batch"]}, ["treated takes no other key"]),
+        (
+            "datasets.kang.holdout",
+            {"treated": ["B"], "stratify": ["batch"]},
+            ["treated takes no other key"],
+        ),
         ("datasets.kang.holdout", {"treated": ["B"], "share": 0.1}, ["share or cells or treated"]),
-        ("datasets.kang_control.holdout", {"treated": ["B"]}, ["holdout.treated needs columns.condition and control"]),
-        ("studies.treatment.evaluations", ["perturbatin"], ["studies.treatment.evaluations.0", "'perturbation'"]),
-        ("studies.treatment.perturbation", {"cell_type": ["class_0"]}, ["did you mean 'cell_types'"]),
-        ("studies.treatment.datasets", ["digits"], ["studies.treatment", "'digits' has no control", "columns.condition"]),
-        ("datasets.blobs.scale", {"max_value": 10}, ["studies.treatment", "'blobs' is scaled or balanced", "models' input"]),
-        ("datasets.blobs.balance", {"by": "condition", "n": 9}, ["studies.treatment", "'blobs' is scaled or balanced"]),
-        ("datasets.blobs.holdout", {"cells": {"cell_type": ["class_1"]}}, ["'blobs' holds out cells by label", "in turn"]),
-        ("datasets.blobs.holdout", {"treated": ["class_1"]}, ["'blobs' holds out cells by label", "perturbation.cell_types"]),
+        (
+            "datasets.kang_control.holdout",
+            {"treated": ["B"]},
+            ["holdout.treated needs columns.condition and control"],
+        ),
+        (
+            "studies.treatment.evaluations",
+            ["perturbatin"],
+            ["studies.treatment.evaluations.0", "'perturbation'"],
+        ),
+        (
+            "studies.treatment.perturbation",
+            {"cell_type": ["class_0"]},
+            ["did you mean 'cell_types'"],
+        ),
+        (
+            "studies.treatment.datasets",
+            ["digits"],
+            ["studies.treatment", "'digits' has no control", "columns.condition"],
+        ),
+        (
+            "datasets.blobs.scale",
+            {"max_value": 10},
+            ["studies.treatment", "'blobs' is scaled or balanced", "models' input"],
+        ),
+        (
+            "datasets.blobs.balance",
+            {"by": "condition", "n": 9},
+            ["studies.treatment", "'blobs' is scaled or balanced"],
+        ),
+        (
+            "datasets.blobs.holdout",
+            {"cells": {"cell_type": ["class_1"]}},
+            ["'blobs' holds out cells by label", "in turn"],
+        ),
+        (
+            "datasets.blobs.holdout",
+            {"treated": ["class_1"]},
+            ["'blobs' holds out cells by label", "perturbation.cell_types"],
+        ),
         (
             "studies.treatment.perturbation",
             {"cell_types": ["T 1", "T-1"]},
             ["perturbation.cell_types", "differ by no letter", "rename"],
         ),
-        ("studies.treatment.perturbation", {"in_sample": False}, ["perturbation.cell_types is empty and in_sample false"]),
+        (
+            "studies.treatment.perturbation",
+            {"in_sample": False},
+            ["perturbation.cell_types is empty and in_sample false"],
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key_and_the_cure(raw_config, path, value, words):
@@ -135,8 +283,16 @@ def test_a_mistake_is_one_line_that_names_the_key_and_the_cure(raw_config, path,
 
 
 def test_a_phase_has_from_the_training_what_it_leaves_out(raw_config):
-    training = {"epochs": 5, "learning_rate": 0.01, "phases": [{"objective": "pretraining"}, {"epochs": 7}]}
-    phases = load(changed(raw_config, "models.gmvae.training", training)).models["gmvae"].training.model_dump()["phases"]
+    training = {
+        "epochs": 5,
+        "learning_rate": 0.01,
+        "phases": [{"objective": "pretraining"}, {"epochs": 7}],
+    }
+    phases = (
+        load(changed(raw_config, "models.gmvae.training", training))
+        .models["gmvae"]
+        .training.model_dump()["phases"]
+    )
     assert phases == [
         {"epochs": 5, "learning_rate": 0.01, "weight_decay": 0.0, "objective": "pretraining"},
         {"epochs": 7, "learning_rate": 0.01, "weight_decay": 0.0, "objective": "unsupervised"},
@@ -144,9 +300,18 @@ def test_a_phase_has_from_the_training_what_it_leaves_out(raw_config):
 
 
 def test_a_study_of_cells_held_out_needs_some(raw_config):
-    study = {"title": "x", "datasets": ["mnist", "kang"], "models": ["pca"], "seeds": [0], "split": "held_out"}
+    study = {
+        "title": "x",
+        "datasets": ["mnist", "kang"],
+        "models": ["pca"],
+        "seeds": [0],
+        "split": "held_out",
+    }
     assert load(changed(raw_config, "studies.x", study)).studies["x"].split == "held_out"
-    with pytest.raises(UserError, match=r"studies\.x\.split is held_out, but data set 'digits' holds out no cells; give it a"):
+    with pytest.raises(
+        UserError,
+        match=r"studies\.x\.split is held_out, but data set 'digits' holds out no cells; give it a",
+    ):
         load(changed(raw_config, "studies.x", {**study, "datasets": ["mnist", "digits"]}))
 
 
@@ -154,33 +319,66 @@ def test_no_model_is_told_labels_that_are_clusters_of_cells_held_out(raw_config)
     study = {"title": "x", "datasets": ["pbmc3k"], "models": ["gmvae_guided"], "seeds": [0]}
     raw_config = changed(raw_config, "studies.x", study)
     load(raw_config)
-    with pytest.raises(UserError, match="told the cell_type of each cell, but those of 'pbmc3k' are derived from all cells"):
+    with pytest.raises(
+        UserError,
+        match="told the cell_type of each cell, but those of 'pbmc3k' are derived from all cells",
+    ):
         load(changed(raw_config, "studies.x.models", ["gmvae_5_percent"]))
     study = {"title": "x", "datasets": ["digits"], "models": ["cgmvae_supervised"], "seeds": [0]}
-    with pytest.raises(UserError, match="told the condition of each cell, which data set 'digits' does not have"):
+    with pytest.raises(
+        UserError, match="told the condition of each cell, which data set 'digits' does not have"
+    ):
         load(changed(raw_config, "studies.x", study))
     study = {"title": "x", "datasets": ["mnist"], "models": ["thesis_transfer"], "seeds": [0]}
-    with pytest.raises(UserError, match="labelled cells of 'zheng', whose normalization is not that of 'mnist'"):
+    with pytest.raises(
+        UserError, match="labelled cells of 'zheng', whose normalization is not that of 'mnist'"
+    ):
         load(changed(raw_config, "studies.x", study))
     study = {"title": "x", "datasets": ["digits"], "models": ["other"], "seeds": [0]}
-    other = {**raw_config["models"]["gmvae_5_percent"], "supervision": {"labels": "cell_type", "dataset": "pbmc3kk"}}
+    other = {
+        **raw_config["models"]["gmvae_5_percent"],
+        "supervision": {"labels": "cell_type", "dataset": "pbmc3kk"},
+    }
     with pytest.raises(
-        UserError, match=r"models\.other\.supervision\.dataset names 'pbmc3kk', which is not defined; did you mean"
+        UserError,
+        match=r"models\.other\.supervision\.dataset names 'pbmc3kk', which is not defined; did you mean",
     ):
-        load({**raw_config, "models": {**raw_config["models"], "other": other}, "studies": {**raw_config["studies"], "x": study}})
+        load(
+            {
+                **raw_config,
+                "models": {**raw_config["models"], "other": other},
+                "studies": {**raw_config["studies"], "x": study},
+            }
+        )
 
 
 def test_treated_cells_cannot_be_held_out_by_types_that_are_derived(raw_config):
     without = {"labels": "derived", "columns": {"condition": "condition"}, "holdout": None}
     derived = {**raw_config["datasets"]["kang_subset"], **without}
-    study = {"title": "x", "datasets": ["mine"], "models": ["ae"], "seeds": [0], "evaluations": ["perturbation"]}
-    config = {**raw_config, "datasets": {**raw_config["datasets"], "mine": derived}, "studies": {"x": study}, "run": ["x"]}
+    study = {
+        "title": "x",
+        "datasets": ["mine"],
+        "models": ["ae"],
+        "seeds": [0],
+        "evaluations": ["perturbation"],
+    }
+    config = {
+        **raw_config,
+        "datasets": {**raw_config["datasets"], "mine": derived},
+        "studies": {"x": study},
+        "run": ["x"],
+    }
     load(config)
-    with pytest.raises(UserError, match=r"cell types of data set 'mine' are derived .*; leave perturbation\.cell_types"):
+    with pytest.raises(
+        UserError,
+        match=r"cell types of data set 'mine' are derived .*; leave perturbation\.cell_types",
+    ):
         load(changed(config, "studies.x.perturbation", {"cell_types": ["cluster 0"]}))
 
 
-def test_each_cell_type_of_a_study_of_perturbations_has_a_data_set_without_its_treated_cells(raw_config):
+def test_each_cell_type_of_a_study_of_perturbations_has_a_data_set_without_its_treated_cells(
+    raw_config,
+):
     study = {
         **raw_config["studies"]["treatment"],
         "datasets": ["kang_subset"],
@@ -188,7 +386,11 @@ def test_each_cell_type_of_a_study_of_perturbations_has_a_data_set_without_its_t
     }
     config = load({**raw_config, "studies": {"x": study, "again": study, **raw_config["studies"]}})
     found = held_out_datasets(config)
-    assert list(found) == ["kang_subset.without_B", "kang_subset.without_CD14_Mono", "blobs.without_class_0"]
+    assert list(found) == [
+        "kang_subset.without_B",
+        "kang_subset.without_CD14_Mono",
+        "blobs.without_class_0",
+    ]
     monocytes, whole = found["kang_subset.without_CD14_Mono"], config.datasets["kang_subset"]
     assert monocytes.holdout == Holdout(treated=["CD14+Mono"])
     assert monocytes.holdout.labels == {"cell_type", "condition"}
@@ -196,21 +398,35 @@ def test_each_cell_type_of_a_study_of_perturbations_has_a_data_set_without_its_t
     assert monocytes.title == f"{whole.title}, treated CD14+Mono held out"
     of_both = {"exclude": {"title", "holdout"}}
     assert monocytes.model_dump(**of_both) == whole.model_dump(**of_both)
-    assert held_out_datasets(load(changed(raw_config, "studies.treatment.evaluations", ["clustering"]))) == {}
+    assert (
+        held_out_datasets(
+            load(changed(raw_config, "studies.treatment.evaluations", ["clustering"]))
+        )
+        == {}
+    )
 
 
 def floors_of(raw_config, **models):
     """The floors of a study of some models, given as family, latent_dim and input, and of those the added ones."""
     models = {
-        name: {"title": name, "family": family, "hyperparameters": {"latent_dim": width}, "input": given}
+        name: {
+            "title": name,
+            "family": family,
+            "hyperparameters": {"latent_dim": width},
+            "input": given,
+        }
         for name, (family, width, given) in models.items()
     }
     study = {"title": "x", "datasets": ["digits"], "models": list(models), "seeds": [0]}
-    return floors(load({**raw_config, "run": ["x"], "models": models, "studies": {"x": study}}), "x")
+    return floors(
+        load({**raw_config, "run": ["x"], "models": models, "studies": {"x": study}}), "x"
+    )
 
 
 def test_a_pca_of_the_study_is_the_floor_of_models_of_its_width(raw_config):
-    of_models, added = floors_of(raw_config, p=("pca", 4, {}), v=("vae", 4, {}), w=("vae", 7, {}), wide=("pca", 50, {}))
+    of_models, added = floors_of(
+        raw_config, p=("pca", 4, {}), v=("vae", 4, {}), w=("vae", 7, {}), wide=("pca", 50, {})
+    )
     assert of_models == {"p": "p", "v": "p", "w": "floor.pca_7", "wide": "wide"}
     assert list(added) == ["floor.pca_7"]
     assert added["floor.pca_7"].model_dump(include={"title", "family", "hyperparameters"}) == {
@@ -223,15 +439,29 @@ def test_a_pca_of_the_study_is_the_floor_of_models_of_its_width(raw_config):
 def test_a_pca_of_50_stands_beside_all_models(raw_config):
     of_models, added = floors_of(raw_config, p=("pca", 4, {}), v=("vae", 4, {}))
     assert of_models == {"p": "p", "v": "p"}
-    assert {name: model.hyperparameters["latent_dim"] for name, model in added.items()} == {"floor.pca_50": 50}
-    assert added["floor.pca_50"].training == load(raw_config).models["pca"].training, "every phase is written out"
+    assert {name: model.hyperparameters["latent_dim"] for name, model in added.items()} == {
+        "floor.pca_50": 50
+    }
+    assert added["floor.pca_50"].training == load(raw_config).models["pca"].training, (
+        "every phase is written out"
+    )
 
 
 def test_a_floor_is_given_what_its_model_is_given(raw_config):
     scaled, clipped = {"scale": True}, {"scale": True, "max_value": 2.5}
-    given = {"p": ("pca", 4, {}), "s": ("vae", 4, scaled), "c": ("vae", 4, clipped), "n": ("vae", 4, {"n_pcs": 20, "mask": 0.1})}
+    given = {
+        "p": ("pca", 4, {}),
+        "s": ("vae", 4, scaled),
+        "c": ("vae", 4, clipped),
+        "n": ("vae", 4, {"n_pcs": 20, "mask": 0.1}),
+    }
     of_models, added = floors_of(raw_config, **given)
-    assert of_models == {"p": "p", "s": "floor.pca_4_scaled", "c": "floor.pca_4_scaled_2.5", "n": "p"}
+    assert of_models == {
+        "p": "p",
+        "s": "floor.pca_4_scaled",
+        "c": "floor.pca_4_scaled_2.5",
+        "n": "p",
+    }
     assert {name: model.input for name, model in added.items()} == {
         "floor.pca_50": Input(),
         "floor.pca_4_scaled": Input(**scaled),
@@ -266,5 +496,8 @@ def test_the_effective_configuration_read_again_is_itself(raw_config):
     """Also in types: a job of which a parameter turned from 0 into 0.0 runs anew."""
     effective = load(raw_config)
     written = yaml.safe_dump(effective.model_dump(mode="json"))
-    first, again = (json.dumps(read.model_dump(), sort_keys=True) for read in (effective, load(yaml.safe_load(written))))
+    first, again = (
+        json.dumps(read.model_dump(), sort_keys=True)
+        for read in (effective, load(yaml.safe_load(written)))
+    )
     assert again == first

@@ -10,15 +10,15 @@ import scanpy
 from scipy import sparse
 from sklearn.metrics import adjusted_rand_score
 
-from sclatent.communities import neighbor_graph
-from sclatent.config import load
-from sclatent.data_clusters import data_clusters
-from sclatent.datasets import Clusters
-from sclatent.determinism import make_deterministic
-from sclatent.ingest import ingest
-from sclatent.metrics import score_clusters
-from sclatent.preprocess import preprocess
-from sclatent.readers import read
+from sclatent.clustering.communities import neighbor_graph
+from sclatent.clustering.of_dataset import data_clusters
+from sclatent.common.determinism import make_deterministic
+from sclatent.config.datasets import Clusters
+from sclatent.config.load import load
+from sclatent.data.ingest import ingest
+from sclatent.data.preprocess import preprocess
+from sclatent.data.readers.registry import read
+from sclatent.metrics.agreement import score_clusters
 
 AS_IT_IS = {"annotation": None, "columns": {}, "control": None, "keep": {}, "drop": {}}
 
@@ -73,11 +73,16 @@ def test_clusters_of_fewer_genes_than_asked_for_follow_the_types(pbmc, default_c
 
 def test_no_label_takes_part(pbmc, default_clusters):
     others = pbmc.copy()
-    others.obs["cell_type"] = pd.Categorical(np.random.default_rng(0).permutation(pbmc.obs["cell_type"]))
+    others.obs["cell_type"] = pd.Categorical(
+        np.random.default_rng(0).permutation(pbmc.obs["cell_type"])
+    )
     np.testing.assert_array_equal(clusters_of(others), default_clusters)
 
 
-@pytest.mark.parametrize("settings", [{"n_top_genes": 300}, {"flavor": "cell_ranger", "n_top_genes": 300}, {"scale": False}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"n_top_genes": 300}, {"flavor": "cell_ranger", "n_top_genes": 300}, {"scale": False}],
+)
 def test_other_settings_give_other_clusters(pbmc, default_clusters, settings):
     found = clusters_of(pbmc, **settings)
     assert len(found) == 700

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sclatent.devices import choose_device, device_name, usable_precision
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
+from sclatent.training.devices import choose_device, device_name, usable_precision
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,9 @@ def test_a_model_runs_on_the_gpu_that_its_job_was_given(monkeypatch, wanted, gpu
     assert choose_device(wanted, gpus) == expected
 
 
-@pytest.mark.parametrize(("gpus", "seen", "words"), [(1, False, "torch sees no GPU"), (0, True, "--resources gpu=1")])
+@pytest.mark.parametrize(
+    ("gpus", "seen", "words"), [(1, False, "torch sees no GPU"), (0, True, "--resources gpu=1")]
+)
 def test_cuda_that_cannot_be_had_is_refused(monkeypatch, gpus, seen, words):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: seen)
     with pytest.raises(UserError, match=words):
@@ -45,7 +47,9 @@ def test_records_name_the_gpu(monkeypatch):
         ("fp32", "cpu", {"avx512_bf16": True}, "fp32"),
     ],
 )
-def test_bfloat16_is_used_where_there_are_instructions_for_it(monkeypatch, caplog, wanted, device, instructions, expected):
+def test_bfloat16_is_used_where_there_are_instructions_for_it(
+    monkeypatch, caplog, wanted, device, instructions, expected
+):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions)
     assert usable_precision(wanted, device) == expected
     assert ("training in fp32" in caplog.text) == (wanted != expected)

@@ -9,11 +9,16 @@ import pytest
 from conda_standin import pins_of
 from conftest import PARTS
 
-from sclatent.dependencies import imported_names
+from sclatent.io.imports import imported_names
 
 PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "scripts"
-IMPORT_NAMES = {"igraph": "igraph", "pyyaml": "yaml", "scikit-learn": "sklearn", "umap-learn": "umap"}
+IMPORT_NAMES = {
+    "igraph": "igraph",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+    "umap-learn": "umap",
+}
 # Needed without being imported by us: the kernel of the notebooks, the Snakemake that the report calls as a command and what that
 # colours code with, and what anndata and scanpy import for lazy matrices, loom files and the flavour seurat_v3.
 STARTED = {"ipykernel", "snakemake", "pygments", "dask", "loompy", "scikit-misc"}
@@ -21,11 +26,17 @@ ENVIRONMENTS = sorted(path.stem for path in (PROJECT / "envs").glob("*.yaml"))
 
 
 def pins_of_environment(name):
-    return {package: version for package, version in pins_of(PROJECT / "envs" / f"{name}.yaml").items() if package != "python"}
+    return {
+        package: version
+        for package, version in pins_of(PROJECT / "envs" / f"{name}.yaml").items()
+        if package != "python"
+    }
 
 
 def pins_of_lock():
-    found = re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", (PROJECT / "requirements.lock").read_text(), re.MULTILINE)
+    found = re.findall(
+        r"^([a-z0-9._-]+)==([^ ;\\]+)", (PROJECT / "requirements.lock").read_text(), re.MULTILINE
+    )
     return dict(found) | {"torch": torch_pin()}
 
 
@@ -51,7 +62,10 @@ def imports_of_environment(name):
     if name == "figures":
         paths += (PROJECT / "workflow" / "notebooks").glob("*.ipynb")
     if name == "report":  # Snakemake reads the Snakefile in it
-        paths += [SCRIPTS / "sclatent" / f"{module}.py" for module in ("config", "dependencies", "directories", "preflight")]
+        paths += [
+            SCRIPTS / "sclatent" / f"{module}.py"
+            for module in ("config/load", "io/imports", "data/locations", "pipeline/preflight")
+        ]
     if name.startswith("torch"):
         paths += (SCRIPTS / "sclatent" / "models").glob("*.py")
     return third_party(paths)
@@ -71,15 +85,23 @@ def third_party(paths):
             own = [file for file in candidates if file.is_file()]
             waiting += own
             top = name.split(".")[0]
-            if not own and top not in {"sclatent", "_job", "_standin"} and top not in sys.stdlib_module_names:
+            if (
+                not own
+                and top not in {"sclatent", "_job", "_standin"}
+                and top not in sys.stdlib_module_names
+            ):
                 packages.add(top)
     return packages
 
 
 def test_pins_of_the_project_are_in_the_lock():
-    dependencies = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    dependencies = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"][
+        "dependencies"
+    ]
     lock = pins_of_lock()
-    assert {pin for pin in dependencies if lock.get(pin.split("==")[0]) != pin.split("==")[1]} == set()
+    assert {
+        pin for pin in dependencies if lock.get(pin.split("==")[0]) != pin.split("==")[1]
+    } == set()
 
 
 def test_no_package_index_is_named_in_the_lock():
@@ -101,7 +123,10 @@ def test_environment_holds_what_its_rules_import_and_no_more(name):
 
 
 def test_environments_of_models_differ_by_the_build_of_torch_alone():
-    cpu, cuda = ((PROJECT / "envs" / f"{name}.yaml").read_text().splitlines()[1:] for name in ("torch", "torch_cuda"))
+    cpu, cuda = (
+        (PROJECT / "envs" / f"{name}.yaml").read_text().splitlines()[1:]
+        for name in ("torch", "torch_cuda")
+    )
     assert cuda == [line.replace("pytorch-cpu", "pytorch-gpu") for line in cpu] != cpu
 
 
@@ -109,6 +134,16 @@ def test_container_has_the_python_of_the_environments_and_holds_what_a_run_needs
     recipe = (PROJECT / "Containerfile").read_text()
     named = {pins_of(PROJECT / "envs" / f"{name}.yaml")["python"] for name in ENVIRONMENTS}
     assert set(re.findall(r"^FROM python:([\d.]+)-slim", recipe, re.MULTILINE)) == named
-    copied = {path for paths in re.findall(r"^COPY --\S+ (.+) \S+$", recipe, re.MULTILINE) for path in paths.split()}
+    copied = {
+        path
+        for paths in re.findall(r"^COPY --\S+ (.+) \S+$", recipe, re.MULTILINE)
+        for path in paths.split()
+    }
     assert {path for path in copied if not (PROJECT / path).exists()} == set()
-    assert copied >= {*PARTS, "Makefile", "pyproject.toml", "requirements.lock", "requirements-torch.sha256"}
+    assert copied >= {
+        *PARTS,
+        "Makefile",
+        "pyproject.toml",
+        "requirements.lock",
+        "requirements-torch.sha256",
+    }

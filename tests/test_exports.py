@@ -17,12 +17,12 @@ from scipy import sparse
 
 import export_cells
 import export_tables
-from sclatent.contracts import TABLES
-from sclatent.errors import UserError
-from sclatent.exports import add_model, write_parquet
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.seeds import collect_seeds, with_losses
-from sclatent.tables import as_kind, read_table, write_table
+from sclatent.common.errors import UserError
+from sclatent.io.by_seed import collect_seeds, with_losses
+from sclatent.io.contracts import TABLES
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.tables import as_kind, read_table, write_table
+from sclatent.report.exports import add_model, write_parquet
 
 matplotlib.use("Agg")
 
@@ -31,7 +31,9 @@ N_CLUSTERS = 12  # more than ten, so that their order as text is not that of the
 MODELS = {"mixture": "A mixture", "ae": "Autoencoder", "broken": "Never trained"}
 LOSSES = {"mixture": {0: 3.0, 2: 1.5, 10: 2.0}, "ae": {0: 0.5, 2: 0.75, 10: 0.6}, "broken": {}}
 BEST = {"mixture": 2, "ae": 0}
-TWO_DIMENSIONS = {f"X_{model}_{name}" for model in BEST for name in ("umap", "tsne")} | {"X_mixture_w"}
+TWO_DIMENSIONS = {f"X_{model}_{name}" for model in BEST for name in ("umap", "tsne")} | {
+    "X_mixture_w"
+}
 EXPORTED = {
     *TWO_DIMENSIONS,
     *(f"X_{model}" for model in BEST),
@@ -53,25 +55,41 @@ def array_of(name: str, seed: int, width: int) -> np.ndarray:
 
 
 def clusters_of(seed: int, method: str) -> np.ndarray:
-    return np.random.default_rng([seed, *method.encode()]).permutation(np.arange(len(CELLS)) % N_CLUSTERS)
+    return np.random.default_rng([seed, *method.encode()]).permutation(
+        np.arange(len(CELLS)) % N_CLUSTERS
+    )
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """The folder with the results of three models on a data set: a mixture, one that is none, and one that always failed."""
     folder = tmp_path_factory.mktemp("results")
-    labels = {"cell_type": list("abc") * 10, "condition": ["ctrl", "stim"] * 15, "split": ["train"] * 20 + ["held_out"] * 10}
-    obs = pd.DataFrame({name: pd.Categorical(values) for name, values in labels.items()}, index=CELLS)
+    labels = {
+        "cell_type": list("abc") * 10,
+        "condition": ["ctrl", "stim"] * 15,
+        "split": ["train"] * 20 + ["held_out"] * 10,
+    }
+    obs = pd.DataFrame(
+        {name: pd.Categorical(values) for name, values in labels.items()}, index=CELLS
+    )
     obs["pct_counts_mt"] = np.nan
     counts = sparse.csr_matrix(np.random.default_rng(0).poisson(1.0, (30, 5)).astype(np.int32))
-    data = ad.AnnData(counts.astype(np.float32), obs=obs, var=pd.DataFrame(index=[f"g{i}" for i in range(5)]))
+    data = ad.AnnData(
+        counts.astype(np.float32), obs=obs, var=pd.DataFrame(index=[f"g{i}" for i in range(5)])
+    )
     data.layers["counts"] = counts
     data.uns["control"] = "ctrl"
     write_matrix(data, folder / "preprocessed.h5ad", "preprocessed", {})
     umap = ad.AnnData(obs=obs[["cell_type"]])
     for model, losses in LOSSES.items():
-        widths = {"mean": 4, "sample": 4} | ({"responsibilities": 11, "w_mean": 2} if model == "mixture" else {})
-        arrays = {(name, seed): array_of(model + name, seed, width) for name, width in widths.items() for seed in losses}
+        widths = {"mean": 4, "sample": 4} | (
+            {"responsibilities": 11, "w_mean": 2} if model == "mixture" else {}
+        )
+        arrays = {
+            (name, seed): array_of(model + name, seed, width)
+            for name, width in widths.items()
+            for seed in losses
+        }
         failed = {seed: "it exploded" for seed in (0, 2, 7, 10) if seed not in losses}
         latents = with_losses(collect_seeds(obs, arrays, failed), losses, "held_out")
         write_matrix(latents, folder / f"{model}_latents.h5ad", "latents", {})
@@ -79,14 +97,27 @@ def results(tmp_path_factory):
         if model in BEST:
             maps["tsne_3d", BEST[model]] = array_of(model + "tsne", BEST[model], 3)
             umap.obsm[f"umap_{model}_seed_{BEST[model]}"] = array_of(model + "umap", BEST[model], 2)
-        write_matrix(collect_seeds(obs, maps, failed), folder / f"{model}_tsne.h5ad", "embedding", {})
+        write_matrix(
+            collect_seeds(obs, maps, failed), folder / f"{model}_tsne.h5ad", "embedding", {}
+        )
         tables = [
-            pd.DataFrame({"cell": CELLS, "seed": seed, "latent": latent, "method": method, "cluster": clusters_of(seed, method)})
+            pd.DataFrame(
+                {
+                    "cell": CELLS,
+                    "seed": seed,
+                    "latent": latent,
+                    "method": method,
+                    "cluster": clusters_of(seed, method),
+                }
+            )
             for seed in losses
             for latent in ("sample", "mean")
             for method in ("kmeans_latent", "louvain_latent", "leiden_latent", "leiden_oracle")
         ]
-        shuffled = [table.assign(cluster=0) if (table["latent"] == "sample").all() else table[::-1] for table in tables]
+        shuffled = [
+            table.assign(cluster=0) if (table["latent"] == "sample").all() else table[::-1]
+            for table in tables
+        ]
         table = pd.concat(shuffled) if tables else pd.DataFrame()
         write_table(as_kind(table, "clusters"), folder / f"{model}_clusters.tsv", "clusters", {})
     write_matrix(umap, folder / "umap.h5ad", "umap", {})
@@ -96,10 +127,25 @@ def results(tmp_path_factory):
 def export(results, path):
     """Run the job that exports the cells, and return where it wrote."""
     kinds = {"latents": "latents.h5ad", "tsne": "tsne.h5ad", "clusters": "clusters.tsv"}
-    of_models = {kind: [str(results / f"{model}_{name}") for model in MODELS] for kind, name in kinds.items()}
-    files = {"data": results / "preprocessed.h5ad", "umap": results / "umap.h5ad", **of_models, "code": [__file__]}
+    of_models = {
+        kind: [str(results / f"{model}_{name}") for model in MODELS] for kind, name in kinds.items()
+    }
+    files = {
+        "data": results / "preprocessed.h5ad",
+        "umap": results / "umap.h5ad",
+        **of_models,
+        "code": [__file__],
+    }
     params, wildcards = Names(title="Data", models=MODELS), Names(study="s", dataset="d")
-    export_cells.main(Names(rule="export_cells", input=Names(files), output=[path], params=params, wildcards=wildcards))
+    export_cells.main(
+        Names(
+            rule="export_cells",
+            input=Names(files),
+            output=[path],
+            params=params,
+            wildcards=wildcards,
+        )
+    )
     return path
 
 
@@ -113,19 +159,32 @@ def test_each_model_has_the_arrays_of_the_seed_with_the_lowest_loss(exported):
     assert set(adata.obsm) == EXPORTED
     for model, seed in BEST.items():
         np.testing.assert_array_equal(adata.obsm[f"X_{model}"], array_of(model + "mean", seed, 4))
-        np.testing.assert_array_equal(adata.obsm[f"X_{model}_umap"], array_of(model + "umap", seed, 2))
-        np.testing.assert_array_equal(adata.obsm[f"X_{model}_tsne"], array_of(model + "tsne", seed, 2))
-        np.testing.assert_array_equal(adata.obsm[f"X_{model}_tsne_3d"], array_of(model + "tsne", seed, 3))
+        np.testing.assert_array_equal(
+            adata.obsm[f"X_{model}_umap"], array_of(model + "umap", seed, 2)
+        )
+        np.testing.assert_array_equal(
+            adata.obsm[f"X_{model}_tsne"], array_of(model + "tsne", seed, 2)
+        )
+        np.testing.assert_array_equal(
+            adata.obsm[f"X_{model}_tsne_3d"], array_of(model + "tsne", seed, 3)
+        )
     np.testing.assert_array_equal(adata.obsm["X_mixture_w"], array_of("mixturew_mean", 2, 2))
-    np.testing.assert_array_equal(adata.obsm["mixture_responsibilities"], array_of("mixtureresponsibilities", 2, 11))
+    np.testing.assert_array_equal(
+        adata.obsm["mixture_responsibilities"], array_of("mixtureresponsibilities", 2, 11)
+    )
 
 
 def test_clusters_are_those_of_the_mean_latent_cell_by_cell_in_the_order_of_their_numbers(exported):
     obs = ad.read_h5ad(exported).obs
     for model, seed in BEST.items():
         for name in ("kmeans", "louvain", "leiden"):
-            assert obs[f"{model}_{name}"].astype(int).tolist() == clusters_of(seed, f"{name}_latent").tolist()
-            assert list(obs[f"{model}_{name}"].cat.categories) == [str(i) for i in range(N_CLUSTERS)]
+            assert (
+                obs[f"{model}_{name}"].astype(int).tolist()
+                == clusters_of(seed, f"{name}_latent").tolist()
+            )
+            assert list(obs[f"{model}_{name}"].cat.categories) == [
+                str(i) for i in range(N_CLUSTERS)
+            ]
     shares = array_of("mixtureresponsibilities", 2, 11)
     assert obs["mixture_component"].astype(int).tolist() == shares.argmax(axis=1).tolist()
     assert obs["mixture_responsibility"].tolist() == shares.max(axis=1).tolist()
@@ -137,11 +196,16 @@ def test_the_choice_of_seeds_and_what_failed_are_told(exported):
     assert (told["study"], told["title"]) == ("s", "Data")
     models = told["models"]
     assert {model: choice["title"] for model, choice in models.items()} == MODELS
-    assert {model: choice.get("seed") for model, choice in models.items()} == {**BEST, "broken": None}
+    assert {model: choice.get("seed") for model, choice in models.items()} == {
+        **BEST,
+        "broken": None,
+    }
     for model, losses in LOSSES.items():
         assert models[model]["loss"] == {str(seed): loss for seed, loss in losses.items()}
         assert models[model]["loss_cells"] == "held_out"
-        assert models[model]["failed"] == {str(seed): "it exploded" for seed in (0, 2, 7, 10) if seed not in losses}
+        assert models[model]["failed"] == {
+            str(seed): "it exploded" for seed in (0, 2, 7, 10) if seed not in losses
+        }
 
 
 def test_the_data_are_those_that_models_saw_with_their_provenance(results, exported):
@@ -152,12 +216,18 @@ def test_the_data_are_those_that_models_saw_with_their_provenance(results, expor
     assert adata.uns["control"] == "ctrl"
     origin = json.loads(adata.uns["provenance"])
     assert origin["step"] == "export_cells"
-    assert {path.rsplit("/", 1)[1] for path in origin["inputs"]} == {path.name for path in results.iterdir()}
+    assert {path.rsplit("/", 1)[1] for path in origin["inputs"]} == {
+        path.name for path in results.iterdir()
+    }
 
 
 def test_scanpy_draws_every_map_and_cellxgene_s_rules_hold(exported):
     adata = sc.read_h5ad(exported)
-    maps = {name for name, values in adata.obsm.items() if name.startswith("X_") and values.shape[1] == 2}
+    maps = {
+        name
+        for name, values in adata.obsm.items()
+        if name.startswith("X_") and values.shape[1] == 2
+    }
     assert maps == TWO_DIMENSIONS
     for name in maps:
         for color in ("cell_type", "mixture_component", "mixture_responsibility", "ae_leiden"):
@@ -171,7 +241,11 @@ def test_scanpy_draws_every_map_and_cellxgene_s_rules_hold(exported):
         if isinstance(column.dtype, pd.CategoricalDtype):
             assert set(map(type, column.cat.categories)) == {str}, name
     for name, values in adata.obsm.items():
-        assert (values.dtype, values.flags.c_contiguous, np.isfinite(values).all()) == (np.float32, True, True), name
+        assert (values.dtype, values.flags.c_contiguous, np.isfinite(values).all()) == (
+            np.float32,
+            True,
+            True,
+        ), name
 
 
 def test_two_exports_are_the_same_bytes(results, exported, tmp_path):
@@ -180,11 +254,17 @@ def test_two_exports_are_the_same_bytes(results, exported, tmp_path):
 
 def test_models_whose_slots_have_the_same_name_are_refused(results):
     adata, latents, tsne, umap = (
-        read_matrix(results / f"{name}.h5ad") for name in ("preprocessed", "ae_latents", "ae_tsne", "umap")
+        read_matrix(results / f"{name}.h5ad")
+        for name in ("preprocessed", "ae_latents", "ae_tsne", "umap")
     )
     adata.obsm["X_ae_umap"] = array_of("ae_umap", 0, 4)  # the latent of a model of that name
-    with pytest.raises(UserError, match=re.escape("obsm['X_ae_umap'] is of the model 'ae' and of another model, too")):
-        add_model(adata, "ae", latents, tsne, umap, read_table(results / "ae_clusters.tsv", "clusters"))
+    with pytest.raises(
+        UserError,
+        match=re.escape("obsm['X_ae_umap'] is of the model 'ae' and of another model, too"),
+    ):
+        add_model(
+            adata, "ae", latents, tsne, umap, read_table(results / "ae_clusters.tsv", "clusters")
+        )
 
 
 def tables_of(kind: str):
@@ -192,7 +272,9 @@ def tables_of(kind: str):
     words = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), min_size=1)
     reals = st.floats(allow_nan=False) | st.integers(-5, 5).map(float)
     values = {"text": words, "whole": st.integers(-(2**63), 2**63 - 1), "real": reals}
-    cells = [st.none() | values[c.type] if c.optional else values[c.type] for c in TABLES[kind].values()]
+    cells = [
+        st.none() | values[c.type] if c.optional else values[c.type] for c in TABLES[kind].values()
+    ]
     rows = st.lists(st.tuples(*cells), max_size=4)
     return rows.map(lambda found: as_kind(table_of(found, kind), kind))
 
@@ -202,7 +284,9 @@ def table_of(rows: list[tuple], kind: str) -> pd.DataFrame:
     dtypes = {name: "Int64" for name, column in TABLES[kind].items() if column.type == "whole"}
     columns = zip(*rows, strict=True) if rows else [()] * len(TABLES[kind])
     named = zip(TABLES[kind], columns, strict=True)
-    return pd.DataFrame({name: pd.Series(list(column), dtype=dtypes.get(name, object)) for name, column in named})
+    return pd.DataFrame(
+        {name: pd.Series(list(column), dtype=dtypes.get(name, object)) for name, column in named}
+    )
 
 
 def export_table(table: pd.DataFrame, folder, kind: str):
@@ -210,7 +294,9 @@ def export_table(table: pd.DataFrame, folder, kind: str):
     source, path = folder / f"{kind}.tsv", folder / "exports" / f"{kind}.parquet"
     write_table(table, source, kind, {"step": "collect"})
     files, params = Names(tables=[str(source)], code=[__file__]), Names(kinds=[kind])
-    job = Names(rule="export_tables", input=files, output=[path], params=params, wildcards=Names(study="s"))
+    job = Names(
+        rule="export_tables", input=files, output=[path], params=params, wildcards=Names(study="s")
+    )
     export_tables.main(job)
     return source, path
 
@@ -225,7 +311,9 @@ def test_a_table_is_the_same_as_parquet_in_every_value_and_type(kind, data, tmp_
     write_parquet(expected, folder / "t.parquet", kind, {})
     found = pd.read_parquet(folder / "t.parquet")
     assert found.dtypes.to_dict() == expected.dtypes.to_dict()
-    found, expected = (table.astype(object).where(table.notna(), None) for table in (found, expected))
+    found, expected = (
+        table.astype(object).where(table.notna(), None) for table in (found, expected)
+    )
     pd.testing.assert_frame_equal(found, expected)
 
 
@@ -233,12 +321,24 @@ def test_an_empty_table_keeps_its_columns_and_types(tmp_path):
     _, path = export_table(as_kind(pd.DataFrame(), "perturbation"), tmp_path, "perturbation")
     schema = parquet.read_schema(path)
     types = {"text": pa.string(), "whole": pa.int64(), "real": pa.float64()}
-    assert dict(zip(schema.names, schema.types, strict=True)) == {n: types[c.type] for n, c in TABLES["perturbation"].items()}
-    assert [field.nullable for field in schema] == [column.optional for column in TABLES["perturbation"].values()]
+    assert dict(zip(schema.names, schema.types, strict=True)) == {
+        n: types[c.type] for n, c in TABLES["perturbation"].items()
+    }
+    assert [field.nullable for field in schema] == [
+        column.optional for column in TABLES["perturbation"].values()
+    ]
     assert pd.read_parquet(path)["seed"].dtype == "Int64"
 
 
-RUNS = pd.DataFrame({"dataset": "d", "model": "m", "seed": [0, 1], "status": ["trained", "failed"], "reason": [None, "why"]})
+RUNS = pd.DataFrame(
+    {
+        "dataset": "d",
+        "model": "m",
+        "seed": [0, 1],
+        "status": ["trained", "failed"],
+        "reason": [None, "why"],
+    }
+)
 
 
 def test_a_parquet_table_knows_its_provenance_and_is_written_alike_twice(tmp_path):

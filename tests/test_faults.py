@@ -22,14 +22,19 @@ import pytest
 from conftest import Workflow
 
 from sclatent import __version__
-from sclatent.errors import UserError
-from sclatent.postmortem import explain
-from sclatent.provenance import sha256_of
-from sclatent.records import read_record
-from sclatent.trust import OLD, STAMP, renew, review
+from sclatent.common.errors import UserError
+from sclatent.io.provenance import sha256_of
+from sclatent.io.records import read_record
+from sclatent.pipeline.failures import explain
+from sclatent.pipeline.staleness import OLD, STAMP, renew, review
 
 STUDY = {"title": "S", "datasets": ["digits"], "models": ["a"], "seeds": [0]}
-MODEL = {"title": "A", "family": "ae", "hyperparameters": {"latent_dim": 2}, "training": {"epochs": 4}}
+MODEL = {
+    "title": "A",
+    "family": "ae",
+    "hyperparameters": {"latent_dim": 2},
+    "training": {"epochs": 4},
+}
 DATA = "results/data/digits/preprocessed.h5ad"
 TABLE = "results/data/digits/qc.tsv"
 WEIGHTS = "results/runs/digits/a/0/weights.safetensors"
@@ -39,7 +44,11 @@ FIGURE = "results/studies/s/figures/quality_control/digits.svg"
 HOLD = 'while __import__("os").path.exists("hold"): __import__("time").sleep(0.01)\n'
 COUNT = 'open("epochs", "a").write("e")\n'
 # Root writes everywhere unless it gives up that right.
-AS_USER = ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override") if os.geteuid() == 0 else ()
+AS_USER = (
+    ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
+    if os.geteuid() == 0
+    else ()
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +95,21 @@ def contents(workflow: Workflow) -> dict[str, bytes]:
     """Return the bytes of all results, hidden files too; of executed notebooks, which hold times, only that they are there."""
     folders = [workflow.path(name) for name in ("data", "runs", "studies")]
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return {str(path.relative_to(workflow.folder)): b"" if path.suffix == ".ipynb" else path.read_bytes() for path in files}
+    return {
+        str(path.relative_to(workflow.folder)): b""
+        if path.suffix == ".ipynb"
+        else path.read_bytes()
+        for path in files
+    }
 
 
 def lines_of(output: str) -> list[str]:
     """Return the lines that a run says by itself, not Snakemake; nothing of Python is among what is printed."""
     assert "Traceback" not in output
     return [
-        line for line in output.splitlines() if re.match(r"(sclatent|fetch|train|encode|preprocess|figures)( [\w ./]+)?: ", line)
+        line
+        for line in output.splitlines()
+        if re.match(r"(sclatent|fetch|train|encode|preprocess|figures)( [\w ./]+)?: ", line)
     ]
 
 
@@ -141,7 +157,9 @@ def wait_for(state: Callable, process: subprocess.Popen):
         if found := state():
             return found
         time.sleep(0.01)
-    raise AssertionError("it did not come to that" if process.poll() is None else process.communicate()[0])
+    raise AssertionError(
+        "it did not come to that" if process.poll() is None else process.communicate()[0]
+    )
 
 
 def held_training(workflow: Workflow, process: subprocess.Popen) -> psutil.Process:
@@ -181,7 +199,9 @@ def spoil(path: Path, damage: str) -> None:
     middle = len(content) // 2
     garbage = bytes(byte ^ 0x55 for byte in content[middle : middle + 4096])
     garbled = content[:middle] + garbage + content[middle + len(garbage) :]
-    path.write_bytes({"cut off": content[:middle], "cut off in a row": content[:-3], "garbled": garbled}[damage])
+    path.write_bytes(
+        {"cut off": content[:middle], "cut off in a row": content[:-3], "garbled": garbled}[damage]
+    )
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
@@ -191,7 +211,9 @@ def spoil(path: Path, damage: str) -> None:
 @pytest.fixture(scope="module")
 def killed(whole, tmp_path_factory) -> Workflow:
     """A run whose training was killed after its first epoch, and its lines."""
-    workflow = without(copy_of(whole, tmp_path_factory.mktemp("killed") / "run"), "results/runs/digits/a", "epochs")
+    workflow = without(
+        copy_of(whole, tmp_path_factory.mktemp("killed") / "run"), "results/runs/digits/a", "epochs"
+    )
     with held(workflow, WEIGHTS) as process:
         held_training(workflow, process).kill()
         workflow.lines = end_of(process)
@@ -231,7 +253,9 @@ def test_a_killed_run_takes_its_jobs_with_it_and_is_taken_up_as_the_message_says
         assert gone(training)
     (line,) = failed(run, WEIGHTS)
     assert line.startswith("sclatent: another run holds the results, or was killed while it did")
-    unlock, again = re.search(r"(snakemake --unlock) && (snakemake --rerun-incomplete)$", line).groups()
+    unlock, again = re.search(
+        r"(snakemake --unlock) && (snakemake --rerun-incomplete)$", line
+    ).groups()
     assert run.snakemake(*unlock.split()[1:]).returncode == 0
     rerun = run.snakemake(*again.split()[1:], "--", WEIGHTS)
     assert rerun.returncode == 0, rerun.stdout
@@ -241,13 +265,18 @@ def test_a_killed_run_takes_its_jobs_with_it_and_is_taken_up_as_the_message_says
 def test_a_killed_notebook_is_named_and_drawn_anew(run, whole):
     """Be it the process that runs its cells, or the job that waits for that."""
     folder = without(run, str(Path(FIGURE).parent)).folder / Path(FIGURE).parent
-    name, log = "figures s quality_control digits", "results/logs/figures/s/quality_control/digits.ipynb"
+    name, log = (
+        "figures s quality_control digits",
+        "results/logs/figures/s/quality_control/digits.ipynb",
+    )
     for words, said in (
         ("ipykernel_launcher", f"{name}: the process that runs the cells of {log} ended"),
         (r"\.figures\.py$", f"sclatent: {name} was ended by SIGKILL"),
     ):
         with held(run, FIGURE) as process:
-            (kernel,) = wait_for(lambda process=process: processes(process, "ipykernel_launcher"), process)
+            (kernel,) = wait_for(
+                lambda process=process: processes(process, "ipykernel_launcher"), process
+            )
             (victim,) = processes(process, words)
             victim.kill()
             (line,) = end_of(process)
@@ -274,14 +303,22 @@ def test_a_log_tells_of_every_job_that_was_killed_and_of_no_other():
         "train digits a 0 was ended by SIGKILL",
         "score s digits was ended by SIGSEGV",
     ]
-    assert explain(failure.format("train", "died with <Signals.SIGINT: 2>") + job.format("train", "digits/a/0")) == []
+    assert (
+        explain(
+            failure.format("train", "died with <Signals.SIGINT: 2>")
+            + job.format("train", "digits/a/0")
+        )
+        == []
+    )
 
 
 def test_what_a_job_on_slurm_said_is_said_again(tmp_path):
     kept = tmp_path / "slurm_logs" / "rule_train" / "digits_a_0" / "3.log"
     kept.parent.mkdir(parents=True)
     job = "Error in rule train:\n    message: None\n    log: results/logs/train/digits/a/0.log{}"
-    kept.write_text(f"Job 0: Training\ntrain digits a 0: device is cuda\n{job.format(' (check log file(s) for details)')}\n")
+    kept.write_text(
+        f"Job 0: Training\ntrain digits a 0: device is cuda\n{job.format(' (check log file(s) for details)')}\n"
+    )
     elsewhere = f", {kept} (check log file(s) for error details)\n"
     assert explain(2 * job.format(elsewhere)) == ["train digits a 0: device is cuda"]
 
@@ -299,7 +336,12 @@ class Disk:
         self.command = ["unshare", "--mount", *["--map-root-user"] * self.user, "sh", "-c", mount]
 
     def __enter__(self) -> "Disk":
-        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        streams = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+        }
         try:
             self.holder = subprocess.Popen(self.command, **streams)
         except FileNotFoundError:
@@ -316,13 +358,22 @@ class Disk:
     def prefix(self) -> tuple[str, ...]:
         """What to put before a command that is to see the disk."""
         user = ["--user", "--preserve-credentials"] * self.user
-        return ("nsenter", f"--target={self.holder.pid}", "--mount", *user, "env", f"--chdir={self.workflow.folder}")
+        return (
+            "nsenter",
+            f"--target={self.holder.pid}",
+            "--mount",
+            *user,
+            "env",
+            f"--chdir={self.workflow.folder}",
+        )
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
         return self.workflow.snakemake(*arguments, prefix=self.prefix)
 
     def remount(self, option: str) -> None:
-        subprocess.run([*self.prefix, "mount", "-o", f"remount,bind,{option}", str(self.place)], check=True)
+        subprocess.run(
+            [*self.prefix, "mount", "-o", f"remount,bind,{option}", str(self.place)], check=True
+        )
 
     def seen(self) -> Workflow:
         """Return the run as those commands see it."""
@@ -372,7 +423,9 @@ def test_a_training_goes_on_where_its_state_cannot_be_saved(run, whole):
     with Disk(run, "checkpoints", 1000) as disk:
         disk.fill()
         (line,) = lines_of(made(disk, WEIGHTS))
-    assert line.startswith("train digits a 0: training goes on, but its state cannot be saved ([Errno 28] No space left on")
+    assert line.startswith(
+        "train digits a 0: training goes on, but its state cannot be saved ([Errno 28] No space left on"
+    )
     assert contents(run) == contents(whole)
 
 
@@ -425,10 +478,13 @@ def test_a_log_that_cannot_be_written_fails_the_job_in_lines_too(run):
     lines = failed(run, file, prefix=AS_USER)
     folder.chmod(0o755)
     cure = "change their permissions and run the same command again"
-    assert lines == [
-        f"fetch {name}: no permission for {log}; change its permissions and run the same command again",
-        f"sclatent: files or folders may not be written to; {cure}",  # Snakemake stumbles over it, too
-    ]
+    assert (
+        lines
+        == [
+            f"fetch {name}: no permission for {log}; change its permissions and run the same command again",
+            f"sclatent: files or folders may not be written to; {cure}",  # Snakemake stumbles over it, too
+        ]
+    )
     made(run, file)
     assert (run.folder / file).read_bytes() == before
 
@@ -441,7 +497,9 @@ def test_a_second_run_in_one_folder_ends_at_once_and_disturbs_nothing(run, whole
     with held(run, WEIGHTS) as process:
         held_training(run, process)
         (line,) = failed(run, WEIGHTS)
-        assert line.startswith("sclatent: another run holds the results, or was killed while it did; wait for it to end")
+        assert line.startswith(
+            "sclatent: another run holds the results, or was killed while it did; wait for it to end"
+        )
         (run.folder / "hold").unlink()
         stdout, _ = process.communicate(timeout=120)
     assert process.returncode == 0, stdout
@@ -457,7 +515,9 @@ def test_a_damaged_run_is_named_and_trained_anew(run, whole):
     without(run, LATENTS)
     spoil(run.folder / WEIGHTS, "garbled")
     cure = "delete both and run the same command again"
-    assert failed(run, LATENTS) == [f"encode s digits a: {WEIGHTS} does not hold what {RECORD} describes; {cure}"]
+    assert failed(run, LATENTS) == [
+        f"encode s digits a: {WEIGHTS} does not hold what {RECORD} describes; {cure}"
+    ]
     without(run, WEIGHTS, RECORD)
     made(run, LATENTS)
     assert contents(run) == contents(whole)
@@ -465,7 +525,9 @@ def test_a_damaged_run_is_named_and_trained_anew(run, whole):
 
 def test_a_damaged_record_of_a_run_is_named(run):
     spoil(run.folder / RECORD, "cut off")
-    with pytest.raises(UserError, match=rf"run\.json is not a whole record of a run \(.*\); {AGAIN}"):
+    with pytest.raises(
+        UserError, match=rf"run\.json is not a whole record of a run \(.*\); {AGAIN}"
+    ):
         read_record(run.folder / RECORD)
 
 
@@ -473,7 +535,9 @@ def test_a_damaged_matrix_that_is_newer_than_what_was_made_of_it_is_named_and_ma
     spoil(run.folder / DATA, "cut off")
     os.utime(run.folder / DATA)
     (line,) = failed(run, WEIGHTS)
-    assert re.fullmatch(rf"train digits a 0: {DATA} is not a whole \.h5ad file \(.*\); {AGAIN}", line)
+    assert re.fullmatch(
+        rf"train digits a 0: {DATA} is not a whole \.h5ad file \(.*\); {AGAIN}", line
+    )
     without(run, DATA)
     made(run, WEIGHTS)
     assert contents(run) == contents(whole)
@@ -484,9 +548,14 @@ def test_a_damaged_matrix_and_a_damaged_table_of_the_same_time_are_named_and_mad
     spoil(run.folder / DATA, "garbled")
     spoil(run.folder / TABLE, "cut off in a row")
     of_matrix, of_table = sorted(failed(run, LATENTS, FIGURE))
-    assert re.fullmatch(rf"encode s digits a: {DATA} is not a whole \.h5ad file \(.*\); {AGAIN}", of_matrix)
+    assert re.fullmatch(
+        rf"encode s digits a: {DATA} is not a whole \.h5ad file \(.*\); {AGAIN}", of_matrix
+    )
     reason = "its rows are not those that were written"
-    assert of_table == f"figures s quality_control digits: {TABLE} is not a whole table ({reason}); {AGAIN}"
+    assert (
+        of_table
+        == f"figures s quality_control digits: {TABLE} is not a whole table ({reason}); {AGAIN}"
+    )
     without(run, DATA, TABLE)
     made(run, LATENTS, FIGURE)
     assert contents(run) == contents(whole)
@@ -508,7 +577,10 @@ def test_results_from_the_future_are_made_anew(run, whole):
         in_days(path, 1)
     (line,) = lines_of(made(run, WEIGHTS))
     first = "'results/runs/digits/a/0/history.tsv' and 2 more"
-    assert line == f"sclatent: stamped in the future, as if the clock had been moved: {first}; made anew"
+    assert (
+        line
+        == f"sclatent: stamped in the future, as if the clock had been moved: {first}; made anew"
+    )
     assert contents(run) == contents(whole)
 
 
@@ -530,7 +602,8 @@ def test_code_from_the_future_is_named_and_results_that_look_old_are_made_again(
     in_days(run.folder / LATENTS, -9000)
     (line,) = failed(run, LATENTS)
     assert re.match(
-        r"sclatent: '.*/cells\.py' is stamped .*, in the future; set the clock right, or if it is right: touch ", line
+        r"sclatent: '.*/cells\.py' is stamped .*, in the future; set the clock right, or if it is right: touch ",
+        line,
     )
     subprocess.run(line.rpartition(": ")[2].split(), check=True)
     made(run, LATENTS)
@@ -551,14 +624,18 @@ def test_results_of_another_version_are_made_anew(run, whole):
         stamp.write_text(stamp.read_text().replace(f'"{__version__}"', '"0.0.1"', 1))
     reason = f"sclatent: 'results' was made by sclatent 0.0.1, and this is {__version__}: everything is made anew"
     assert lines_of(made(run, WEIGHTS)) == [reason]
-    assert contents(run) == {name: content for name, content in contents(whole).items() if "/studies/" not in name}
+    assert contents(run) == {
+        name: content for name, content in contents(whole).items() if "/studies/" not in name
+    }
     assert nothing_to_do(run, WEIGHTS)
 
 
 def test_results_without_what_is_known_of_their_making_are_not_trusted_unasked(run):
     without(run, ".snakemake")
     (line,) = failed(run, LATENTS)
-    assert line.startswith("sclatent: how 'results' was made is not recorded in '.snakemake', which is new or another's")
+    assert line.startswith(
+        "sclatent: how 'results' was made is not recorded in '.snakemake', which is new or another's"
+    )
     anew, trust = re.search(r"anew: (rm .*); to trust .*: (mkdir .* && cp .*); then", line).groups()
     without(run, ".snakemake")
     subprocess.run(trust, shell=True, cwd=run.folder, check=True)
@@ -579,7 +656,9 @@ def test_code_that_is_older_than_the_results_but_not_theirs_is_seen(run, whole):
     words = "'scripts/sclatent/models/ae.py'; what rests on it is made anew"
     assert line == f"sclatent: not the code that made 'results', though it looks older: {words}"
     of_run, of_whole = contents(run), contents(whole)
-    assert {name for name in of_whole if of_run[name] != of_whole[name]} == {name for name in of_whole if "/runs/" in name}
+    assert {name for name in of_whole if of_run[name] != of_whole[name]} == {
+        name for name in of_whole if "/runs/" in name
+    }
     assert nothing_to_do(run, WEIGHTS)
 
 
@@ -587,7 +666,11 @@ def test_code_that_is_older_than_the_results_but_not_theirs_is_seen(run, whole):
 def small(tmp_path) -> tuple[Path, Path, Path]:
     """A folder of results, one of Snakemake, and a project, of one file each, that belong together."""
     results, state, base = (tmp_path / name for name in ("results", "state", "base"))
-    for path in (results / "data" / "x.h5ad", results / "files" / "x.csv", base / "scripts" / "x.py"):
+    for path in (
+        results / "data" / "x.h5ad",
+        results / "files" / "x.csv",
+        base / "scripts" / "x.py",
+    ):
         path.parent.mkdir(parents=True)
         path.write_text(path.name)
     renew(review(results, state, base), results, state, {})
@@ -597,16 +680,22 @@ def small(tmp_path) -> tuple[Path, Path, Path]:
     return results, state, base
 
 
-@pytest.mark.parametrize("stamp", ["", "no JSON", "[]", '{"version": 1}', '{"version": 1, "name": 2, "code": 3}', None])
+@pytest.mark.parametrize(
+    "stamp", ["", "no JSON", "[]", '{"version": 1}', '{"version": 1, "name": 2, "code": 3}', None]
+)
 def test_results_with_a_damaged_stamp_or_none_are_not_trusted(small, stamp):
     results, state, base = small
     (results / STAMP).unlink() if stamp is None else (results / STAMP).write_text(stamp)
     found = review(results, state, base)
-    assert found.reasons == [f"'{results}' does not say which version of sclatent made it: everything is made anew"]
+    assert found.reasons == [
+        f"'{results}' does not say which version of sclatent made it: everything is made anew"
+    ]
     pin = sha256_of(results / "files" / "x.csv")
     renew(found, results, state, {f"{results}/files/x.csv": pin, f"{results}/data/x.h5ad": pin})
     assert (results / "data" / "x.h5ad").stat().st_mtime == OLD
-    assert (results / "files" / "x.csv").stat().st_mtime > OLD  # the published file that it should be
+    assert (
+        results / "files" / "x.csv"
+    ).stat().st_mtime > OLD  # the published file that it should be
     assert review(results, state, base).reasons == []
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import sklearn.datasets
 
-from sclatent import fetch as module
-from sclatent.errors import UserError
-from sclatent.fetch import fetch, find
+from sclatent.common.errors import UserError
+from sclatent.data import fetch as module
+from sclatent.data.fetch import fetch, find
 
 CONTENT = bytes(range(256)) * 400
 OTHER = CONTENT[::-1]
@@ -51,7 +51,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         answers = self.server.answers[self.path]
-        self.note = {"path": self.path, "range": self.headers["Range"], "encoding": self.headers["Accept-Encoding"], "sent": 0}
+        self.note = {
+            "path": self.path,
+            "range": self.headers["Range"],
+            "encoding": self.headers["Accept-Encoding"],
+            "sent": 0,
+        }
         self.server.seen.append(self.note)
         (answers.pop(0) if len(answers) > 1 else answers[0])(self)
 
@@ -68,7 +73,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def begin(self):
         """Return the first byte that the client asks for."""
-        return int(re.fullmatch(r"bytes=(\d+)-", self.note["range"])[1]) if self.note["range"] else 0
+        return (
+            int(re.fullmatch(r"bytes=(\d+)-", self.note["range"])[1]) if self.note["range"] else 0
+        )
 
     def log_message(self, *arguments):
         pass
@@ -86,7 +93,11 @@ def ranged(content=CONTENT, most=None, pause=0):
         rest = content[begin:]
         if handler.note["range"] and not rest:
             return handler.reply(416, Content_Range=f"bytes */{len(content)}")
-        headers = {"Content_Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"} if handler.note["range"] else {}
+        headers = (
+            {"Content_Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
+            if handler.note["range"]
+            else {}
+        )
         handler.reply(206 if headers else 200, rest[:most], length=len(rest), **headers)
         return time.sleep(pause)
 
@@ -139,7 +150,13 @@ def get(folders):
     downloads, own, results = folders
 
     def get(*urls, destination=results / "source", **changes):
-        file = {"name": NAME, "package": None, "size": None, "sha256": sha256(CONTENT), "content_md5": None}
+        file = {
+            "name": NAME,
+            "package": None,
+            "size": None,
+            "sha256": sha256(CONTENT),
+            "content_md5": None,
+        }
         fetch({**file, "urls": list(urls), **changes}, [downloads, own], downloads, destination)
         return destination.read_bytes()
 
@@ -179,7 +196,13 @@ def asked(server):
 
 def packaged(**changes):
     digest = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
-    file = {"name": "datasets/data/digits.csv.gz", "urls": [], "package": "sklearn", "size": None, "sha256": digest}
+    file = {
+        "name": "datasets/data/digits.csv.gz",
+        "urls": [],
+        "package": "sklearn",
+        "size": None,
+        "sha256": digest,
+    }
     return {**file, "content_md5": None, **changes}
 
 
@@ -188,7 +211,10 @@ def test_the_file_of_a_package_is_copied_with_the_right_checksum_only(folders):
     fetch(packaged(), folders, folders[0], destination)
     assert destination.read_bytes() == DIGITS.read_bytes()
     for change, words in [
-        ({"sha256": "0" * 64}, "'sklearn' has SHA-256 09f66e6.*, expected 0000.*; install the version that requirements.lock"),
+        (
+            {"sha256": "0" * 64},
+            "'sklearn' has SHA-256 09f66e6.*, expected 0000.*; install the version that requirements.lock",
+        ),
         ({"size": 7}, f"'sklearn' has {DIGITS.stat().st_size} bytes, expected 7;"),
         ({"name": "absent"}, "ships no file 'absent'"),
         ({"package": "absent"}, "'absent' is not installed"),
@@ -203,7 +229,12 @@ def test_a_package_is_located_without_being_imported(folders, tmp_path, monkeypa
     (tmp_path / "explosive" / "__init__.py").write_text("raise RuntimeError")
     (tmp_path / "explosive" / "table").write_bytes(CONTENT)
     monkeypatch.syspath_prepend(tmp_path)
-    fetch(packaged(package="explosive", name="table", sha256=sha256(CONTENT)), folders, folders[0], folders[2] / "table")
+    fetch(
+        packaged(package="explosive", name="table", sha256=sha256(CONTENT)),
+        folders,
+        folders[0],
+        folders[2] / "table",
+    )
     assert (folders[2] / "table").read_bytes() == CONTENT
 
 
@@ -214,7 +245,10 @@ def test_a_file_without_a_checksum_is_taken_and_its_own_is_said(folders, get, ca
     path = put(folders[0], CONTENT)
     get(sha256=None)
     (message,) = caplog.messages
-    assert message == f"{NAME} has no checksum to compare with; that of {path} is SHA-256 {sha256(CONTENT)}"
+    assert (
+        message
+        == f"{NAME} has no checksum to compare with; that of {path} is SHA-256 {sha256(CONTENT)}"
+    )
 
 
 def test_a_right_file_in_a_folder_is_taken_without_a_request(server, folders, get, caplog):
@@ -243,14 +277,20 @@ def test_a_folder_of_the_same_name_is_not_the_file(server, folders, get):
     ("content", "changes", "words"),
     [
         (OTHER, {}, f"has SHA-256 {sha256(OTHER)}, expected {sha256(CONTENT)}"),
-        (CONTENT[:-1], {"size": len(CONTENT)}, f"has {len(CONTENT) - 1} bytes, expected {len(CONTENT)}"),
+        (
+            CONTENT[:-1],
+            {"size": len(CONTENT)},
+            f"has {len(CONTENT) - 1} bytes, expected {len(CONTENT)}",
+        ),
         (b"", {}, "is empty"),
         (b"", {"sha256": None}, "is empty"),
         (PAGE, {"sha256": None}, "is a web page instead of the file"),
         (PAGE, {}, f"is a web page and has SHA-256 {sha256(PAGE)}, expected {sha256(CONTENT)}"),
     ],
 )
-def test_a_wrong_file_in_a_folder_is_named_and_nothing_is_downloaded(server, folders, get, content, changes, words):
+def test_a_wrong_file_in_a_folder_is_named_and_nothing_is_downloaded(
+    server, folders, get, content, changes, words
+):
     path = put(folders[1], content)
     with pytest.raises(UserError, match=re.escape(f"{path} {words}; replace or delete that file")):
         get(server.url("/file", whole()), **changes)
@@ -275,7 +315,10 @@ def test_a_recompressed_file_passes_by_the_checksum_of_its_content(folders, get)
     path.write_bytes(packed)
     assert get(sha256=None, content_md5=digest) == packed
     for content, words in [
-        (gzip.compress(OTHER), f"has content with MD5 {hashlib.md5(OTHER).hexdigest()}, expected {digest}"),
+        (
+            gzip.compress(OTHER),
+            f"has content with MD5 {hashlib.md5(OTHER).hexdigest()}, expected {digest}",
+        ),
         (CONTENT, f"is not a whole gzip file .*, expected one whose content has MD5 {digest}"),
         (packed[:-20], "is not a whole gzip file"),
         (packed[:20] + b"\xff" * 20 + packed[40:], "is not a whole gzip file"),
@@ -295,7 +338,9 @@ def test_the_size_is_compared_before_the_checksums(folders, get):
 
 def test_a_file_without_url_that_is_nowhere_is_named_with_the_folders(folders, get):
     cure = "put it in one of them, or name its folder in the setting data_directories or the environment variable SCLATENT_DATA"
-    with pytest.raises(UserError, match=re.escape(f"'{NAME}' has no URL") + f".*{folders[0]}, {folders[1]}.*{cure}"):
+    with pytest.raises(
+        UserError, match=re.escape(f"'{NAME}' has no URL") + f".*{folders[0]}, {folders[1]}.*{cure}"
+    ):
         get()
     assert not any(folders[0].iterdir())
 
@@ -316,7 +361,13 @@ def test_a_download_is_kept_and_used_without_the_network(server, folders, get, c
 
 def test_a_kept_download_is_used_though_its_folder_is_not_looked_in(server, folders, get):
     downloads, own, results = folders
-    file = {"name": NAME, "urls": [server.url("/file", whole())], "package": None, "size": None, "content_md5": None}
+    file = {
+        "name": NAME,
+        "urls": [server.url("/file", whole())],
+        "package": None,
+        "size": None,
+        "content_md5": None,
+    }
     put(downloads, CONTENT)
     fetch({**file, "sha256": sha256(CONTENT)}, [own], downloads, results / "source")
     assert (results / "source").read_bytes() == CONTENT
@@ -337,7 +388,10 @@ def test_redirects_are_followed(server, get):
 
 def test_a_compressed_file_stays_as_it_is_whatever_the_server_calls_it(server, get):
     packed = gzip.compress(CONTENT)
-    assert get(server.url("/file", whole(packed, Content_Encoding="gzip")), sha256=sha256(packed)) == packed
+    assert (
+        get(server.url("/file", whole(packed, Content_Encoding="gzip")), sha256=sha256(packed))
+        == packed
+    )
     assert server.seen[0]["encoding"] == "identity"
 
 
@@ -363,11 +417,21 @@ def test_a_stall_is_resumed_with_the_bytes_so_far(server, get, monkeypatch):
 
 def test_a_break_in_a_chunked_body_is_noticed(server, get):
     def chunked(*parts):
-        return whole(b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts), Transfer_Encoding="chunked")
+        return whole(
+            b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts),
+            Transfer_Encoding="chunked",
+        )
 
     assert get(server.url("/file", chunked(CONTENT[:HALF]), ranged()), sha256=None) == CONTENT
     assert asked(server) == [None, f"bytes={HALF}-"]
-    assert get(server.url("/all", chunked(CONTENT[:HALF], CONTENT[HALF:], b"")), sha256=None, name="other") == CONTENT
+    assert (
+        get(
+            server.url("/all", chunked(CONTENT[:HALF], CONTENT[HALF:], b"")),
+            sha256=None,
+            name="other",
+        )
+        == CONTENT
+    )
 
 
 def test_fewer_bytes_than_the_size_are_a_break_though_the_server_announced_no_more(server, get):
@@ -387,7 +451,10 @@ def test_a_server_that_answers_with_another_range_is_asked_for_all(server, get, 
 
 
 def test_a_server_that_always_answers_with_another_range_is_given_up(server, folders, get):
-    with pytest.raises(UserError, match=rf"/file: no answer to the request for the bytes from {HALF} on \(HTTP 206\);"):
+    with pytest.raises(
+        UserError,
+        match=rf"/file: no answer to the request for the bytes from {HALF} on \(HTTP 206\);",
+    ):
         get(server.url("/file", ranged(most=HALF), wrong_range, ranged(most=HALF), wrong_range))
     assert len(server.seen) == module.ATTEMPTS
     assert files(folders) == []
@@ -396,7 +463,10 @@ def test_a_server_that_always_answers_with_another_range_is_given_up(server, fol
 def test_a_network_that_stays_broken_leaves_the_part_for_another_day(server, folders, get):
     url = server.url("/file", ranged(most=1000))
     attempts = module.ATTEMPTS
-    with pytest.raises(UserError, match=f"{url}: broke off after {1000 * attempts} bytes .*; check the network, or put the file"):
+    with pytest.raises(
+        UserError,
+        match=f"{url}: broke off after {1000 * attempts} bytes .*; check the network, or put the file",
+    ):
         get(url)
     assert len(server.seen) == attempts
     assert files(folders) == ["file.bin.part"]
@@ -418,14 +488,18 @@ def test_the_pauses_grow(server, get, monkeypatch):
 def test_the_part_of_an_earlier_process_is_resumed(server, folders, get):
     put(folders[0], CONTENT[:HALF], ".part")
     assert get(server.url("/file", ranged())) == CONTENT
-    assert [(note["range"], note["sent"]) for note in server.seen] == [(f"bytes={HALF}-", len(CONTENT) - HALF)]
+    assert [(note["range"], note["sent"]) for note in server.seen] == [
+        (f"bytes={HALF}-", len(CONTENT) - HALF)
+    ]
     assert files(folders) == ["file.bin", "source"]
 
 
 def test_a_complete_part_is_checked_and_taken(server, folders, get):
     put(folders[0], CONTENT, ".part")
     assert get(server.url("/file", ranged())) == CONTENT
-    assert [(note["range"], note["sent"]) for note in server.seen] == [(f"bytes={len(CONTENT)}-", 0)]
+    assert [(note["range"], note["sent"]) for note in server.seen] == [
+        (f"bytes={len(CONTENT)}-", 0)
+    ]
 
 
 @pytest.mark.parametrize("stale", [OTHER[:HALF], OTHER, CONTENT + b"more", PAGE])
@@ -451,7 +525,9 @@ def test_a_part_that_no_checksum_covers_is_not_trusted(server, folders, get):
 
 
 def test_without_checksum_a_refused_range_is_no_sign_of_completeness(server, get):
-    assert get(server.url("/file", ranged(most=HALF), status(416), ranged()), sha256=None) == CONTENT
+    assert (
+        get(server.url("/file", ranged(most=HALF), status(416), ranged()), sha256=None) == CONTENT
+    )
     assert asked(server) == [None, f"bytes={HALF}-", None]
 
 
@@ -474,19 +550,41 @@ def test_one_url_goes_on_where_another_broke_off(server, get):
 @pytest.mark.parametrize(
     ("answer", "changes", "reason"),
     [
-        (whole(OTHER), {}, f"what the server sent has SHA-256 {sha256(OTHER)}, expected {sha256(CONTENT)}"),
-        (whole(CONTENT + b"more"), {"size": len(CONTENT)}, f"what the server sent has {len(CONTENT) + 4} bytes, expected"),
-        (whole(CONTENT), {"sha256": None, "content_md5": "0" * 32}, "what the server sent is not a whole gzip file"),
+        (
+            whole(OTHER),
+            {},
+            f"what the server sent has SHA-256 {sha256(OTHER)}, expected {sha256(CONTENT)}",
+        ),
+        (
+            whole(CONTENT + b"more"),
+            {"size": len(CONTENT)},
+            f"what the server sent has {len(CONTENT) + 4} bytes, expected",
+        ),
+        (
+            whole(CONTENT),
+            {"sha256": None, "content_md5": "0" * 32},
+            "what the server sent is not a whole gzip file",
+        ),
         (whole(PAGE), {}, "the server sent a web page instead of the file;"),
         (whole(PAGE), {"size": len(CONTENT)}, "the server sent a web page instead of the file;"),
-        (whole(PAGE), {"name": "set/file.zip", "sha256": None}, "the server sent a web page instead of the file;"),
-        (status(302, Location="/login"), {"sha256": None}, "the server sent a web page instead of the file;"),
+        (
+            whole(PAGE),
+            {"name": "set/file.zip", "sha256": None},
+            "the server sent a web page instead of the file;",
+        ),
+        (
+            status(302, Location="/login"),
+            {"sha256": None},
+            "the server sent a web page instead of the file;",
+        ),
         (whole(b""), {}, "what the server sent is empty;"),
         (whole(b""), {"sha256": None}, "what the server sent is empty;"),
         (status(403), {}, "HTTP 403 Forbidden;"),
     ],
 )
-def test_a_wrong_answer_gives_way_to_the_next_url_and_leaves_nothing(server, folders, get, answer, changes, reason):
+def test_a_wrong_answer_gives_way_to_the_next_url_and_leaves_nothing(
+    server, folders, get, answer, changes, reason
+):
     server.url("/login", whole(PAGE))
     url = server.url("/wrong", answer)
     with pytest.raises(UserError, match=re.escape(f"{url}: {reason}")) as raised:
@@ -494,11 +592,21 @@ def test_a_wrong_answer_gives_way_to_the_next_url_and_leaves_nothing(server, fol
     assert "\n" not in str(raised.value)
     assert [note["path"] for note in server.seen].count("/wrong") == 1
     assert files(folders) == []
-    assert get(url, server.url("/file", whole()), **{**changes, "sha256": sha256(CONTENT), "content_md5": None}) == CONTENT
+    assert (
+        get(
+            url,
+            server.url("/file", whole()),
+            **{**changes, "sha256": sha256(CONTENT), "content_md5": None},
+        )
+        == CONTENT
+    )
 
 
 def test_a_size_that_no_answer_has_is_given_up(server, folders, get):
-    with pytest.raises(UserError, match=f"what the server sent has {len(CONTENT)} bytes, expected {len(CONTENT) + 1};"):
+    with pytest.raises(
+        UserError,
+        match=f"what the server sent has {len(CONTENT)} bytes, expected {len(CONTENT) + 1};",
+    ):
         get(server.url("/file", ranged()), size=len(CONTENT) + 1)
     assert files(folders) == []
 
@@ -518,7 +626,12 @@ def test_each_url_that_fails_is_named_with_its_reason_and_the_cure(server, folde
 def test_a_file_where_the_folder_of_downloads_should_be_is_named(server, folders, get):
     folders[0].rmdir()
     folders[0].write_text("in the way")
-    with pytest.raises(UserError, match=re.escape(f"cannot write {folders[0] / NAME}.part (Not a directory); make {folders[0]}")):
+    with pytest.raises(
+        UserError,
+        match=re.escape(
+            f"cannot write {folders[0] / NAME}.part (Not a directory); make {folders[0]}"
+        ),
+    ):
         get(server.url("/file", whole()))
     assert server.seen == []
 
@@ -526,7 +639,9 @@ def test_a_file_where_the_folder_of_downloads_should_be_is_named(server, folders
 def test_two_fetches_at_once_download_once(server, folders, get):
     url = server.url("/file", late(ranged()))
     with ThreadPoolExecutor() as pool:
-        copies = list(pool.map(lambda number: get(url, destination=folders[2] / f"copy{number}"), range(4)))
+        copies = list(
+            pool.map(lambda number: get(url, destination=folders[2] / f"copy{number}"), range(4))
+        )
     assert copies == [CONTENT] * 4
     assert len(server.seen) == 1
     assert files(folders[:1]) == ["file.bin"]
@@ -535,8 +650,13 @@ def test_two_fetches_at_once_download_once(server, folders, get):
 def test_a_fetch_that_waited_for_one_that_failed_tries_itself(server, folders, get):
     url = server.url("/file", late(whole(OTHER)), ranged())
     with ThreadPoolExecutor() as pool:
-        outcomes = [pool.submit(get, url, destination=folders[2] / f"copy{number}") for number in range(2)]
-    assert sorted(type(outcome.exception()).__name__ for outcome in outcomes) == ["NoneType", "UserError"]
+        outcomes = [
+            pool.submit(get, url, destination=folders[2] / f"copy{number}") for number in range(2)
+        ]
+    assert sorted(type(outcome.exception()).__name__ for outcome in outcomes) == [
+        "NoneType",
+        "UserError",
+    ]
     assert (folders[0] / NAME).read_bytes() == CONTENT
     assert files(folders[:1]) == ["file.bin"]
 

@@ -19,15 +19,18 @@ from sclatent.figures.quality_control import quality_control
 from sclatent.figures.score_heatmap import METRICS, score_heatmap
 from sclatent.figures.style import COLORS, GROUP_COLORS, MOST_DRAWN, SMALL, looks_of, save, scatter
 from sclatent.figures.training import training
-from sclatent.metrics import METRICS as SCORED
-from sclatent.seeds import with_losses
+from sclatent.io.by_seed import with_losses
+from sclatent.metrics.agreement import METRICS as SCORED
 
 N = 30
 
 
 @pytest.fixture
 def obs():
-    labels = {"cell_type": pd.Categorical(list("abc") * 10), "condition": pd.Categorical(["ctrl", "stim"] * 15)}
+    labels = {
+        "cell_type": pd.Categorical(list("abc") * 10),
+        "condition": pd.Categorical(["ctrl", "stim"] * 15),
+    }
     return pd.DataFrame(labels, index=[f"c{i}" for i in range(N)])
 
 
@@ -41,9 +44,17 @@ def maps(obs):
 @pytest.fixture
 def latents(obs):
     """Latents of the same models: a mixture with z of three dimensions and w of two."""
-    arrays = {"mean_seed_3": points(3), "sample_seed_3": points(3), "w_mean_seed_3": points(2), "w_sample_seed_3": points(2) + 1}
+    arrays = {
+        "mean_seed_3": points(3),
+        "sample_seed_3": points(3),
+        "w_mean_seed_3": points(2),
+        "w_sample_seed_3": points(2) + 1,
+    }
     good = ad.AnnData(obs=obs, obsm={**arrays, "mean_seed_5": points(3)})
-    return {"good": with_losses(good, {3: 1.0, 5: 2.0}, "all"), "bad": with_losses(ad.AnnData(obs=obs), {}, "all")}
+    return {
+        "good": with_losses(good, {3: 1.0, 5: 2.0}, "all"),
+        "bad": with_losses(ad.AnnData(obs=obs), {}, "all"),
+    }
 
 
 TITLES = {"good": "Good", "bad": "Bad"}
@@ -59,7 +70,19 @@ def clusters_of(found, method, seed=3):
 
 def summary(models):
     rows = [
-        ("d", model, "all", "mean", "kmeans_latent", metric, "all", np.nan if bad else 0.25, 0.125, 0 if bad else 2, float(bad))
+        (
+            "d",
+            model,
+            "all",
+            "mean",
+            "kmeans_latent",
+            metric,
+            "all",
+            np.nan if bad else 0.25,
+            0.125,
+            0 if bad else 2,
+            float(bad),
+        )
         for model, bad in models.items()
         for metric in METRICS
     ]
@@ -92,7 +115,9 @@ def test_cells_have_the_colours_and_shapes_of_their_labels():
     scatter(axis, np.arange(72.0).reshape(36, 2), labels, looks)
     shown = {}
     for collection in axis.collections:
-        for (x, _), color in zip(collection.get_offsets(), collection.get_facecolors(), strict=True):
+        for (x, _), color in zip(
+            collection.get_offsets(), collection.get_facecolors(), strict=True
+        ):
             shown[labels[int(x) // 2]] = to_hex(color).upper()
     assert shown == {name: look.color for name, look in looks.items()}
     assert len(axis.collections) == 2
@@ -108,8 +133,17 @@ def test_a_large_map_is_thinned_evenly():
 
 def test_quality_control_shows_thresholds_and_what_each_step_left():
     removed = pd.Series([None] * (N - 2) + ["fewer than 2 genes"] * 2)
-    cells = pd.DataFrame({"n_genes": range(N), "total_counts": 1.0 * np.arange(N), "pct_counts_mt": np.nan, "removed": removed})
-    steps = pd.DataFrame({"step": ["nothing", "fewer than 2 genes"], "n_cells": [1030, 1028], "n_genes": [9, 9]})
+    cells = pd.DataFrame(
+        {
+            "n_genes": range(N),
+            "total_counts": 1.0 * np.arange(N),
+            "pct_counts_mt": np.nan,
+            "removed": removed,
+        }
+    )
+    steps = pd.DataFrame(
+        {"step": ["nothing", "fewer than 2 genes"], "n_cells": [1030, 1028], "n_genes": [9, 9]}
+    )
     thresholds = {"min_genes": 2, "max_genes": None, "max_percent_mito": None, "min_cells": None}
     drawing = quality_control("Mine", steps, cells, thresholds)
     assert len(drawing.axes) == 3  # no mitochondrial genes, no panel for them
@@ -131,11 +165,21 @@ def test_training_shows_the_loss_of_every_seed_its_parts_and_the_seconds():
         return pd.DataFrame(entries, columns=["epoch", "split", "part", "value"])
 
     once = history(1)[lambda entries: entries["epoch"] == 1]
-    seconds = {"rule": "train", "model": ["good", "good", "once"], "seed": [1, 2, 1], "seconds": [5.0, 7.0, 1.0]}
+    seconds = {
+        "rule": "train",
+        "model": ["good", "good", "once"],
+        "seed": [1, 2, 1],
+        "seconds": [5.0, 7.0, 1.0],
+    }
     histories = {"good": {1: history(1), 2: history(2)}, "once": {1: once}}
     figure = training({"good": "Good", "once": "Once"}, histories, pd.DataFrame(seconds))
     loss, parts, bars, fitted = figure.axes[:4]
-    assert [line.get_ydata().tolist() for line in loss.lines] == [[11, 12], [11, 12], [21, 22], [21, 22]]
+    assert [line.get_ydata().tolist() for line in loss.lines] == [
+        [11, 12],
+        [11, 12],
+        [21, 22],
+        [21, 22],
+    ]
     assert [line.get_ydata().tolist() for line in parts.lines] == [[16, 17]]
     assert [bar.get_height() for bar in bars.patches] == [5, 7]
     assert texts(fitted) == ["one epoch"]
@@ -156,20 +200,33 @@ def test_latent_space_shows_every_cell_centroid_and_condition(obs, maps):
 
 
 def test_latents_of_two_dimensions_are_drawn_as_they_are_and_others_as_umap(obs, latents):
-    umaps = ad.AnnData(obs=obs, obsm={"umap_good_seed_3": points(2) + 5, "umap_good_seed_3_sample": points(2) + 7})
+    umaps = ad.AnnData(
+        obs=obs, obsm={"umap_good_seed_3": points(2) + 5, "umap_good_seed_3_sample": points(2) + 7}
+    )
     figure = latent_parts(TITLES, latents, umaps)
-    assert [axis.get_title() for axis in figure.axes[:4]] == ["z, mean (UMAP)", "z, sample (UMAP)", "w, mean", "w, sample"]
+    assert [axis.get_title() for axis in figure.axes[:4]] == [
+        "z, mean (UMAP)",
+        "z, sample (UMAP)",
+        "w, mean",
+        "w, sample",
+    ]
     for axes in (figure.axes[:4], figure.axes[4:8]):  # by cell type, by condition
         for axis, shift in zip(axes, (5, 7, 0, 1), strict=True):
-            np.testing.assert_allclose(axis.collections[0].get_offsets(), points(2) + shift, rtol=1e-6)
+            np.testing.assert_allclose(
+                axis.collections[0].get_offsets(), points(2) + shift, rtol=1e-6
+            )
     assert texts(figure.axes[8]) == ["every seed failed"]
 
 
-def test_a_latent_without_dimensions_has_no_panel_and_one_of_one_dimension_has_its_umap(obs, latents):
+def test_a_latent_without_dimensions_has_no_panel_and_one_of_one_dimension_has_its_umap(
+    obs, latents
+):
     good = latents["good"]
     good.obsm["w_mean_seed_3"] = good.obsm["w_sample_seed_3"] = np.empty((N, 0), dtype=np.float32)
     good.obsm["sample_seed_3"] = points(1)
-    umaps = ad.AnnData(obs=obs, obsm={"umap_good_seed_3": points(2) + 5, "umap_good_seed_3_sample": points(2) + 7})
+    umaps = ad.AnnData(
+        obs=obs, obsm={"umap_good_seed_3": points(2) + 5, "umap_good_seed_3_sample": points(2) + 7}
+    )
     figure = latent_parts({"good": "Good"}, latents, umaps)
     assert [drawn_cells(axis) for axis in figure.axes[:4]] == [N, N, 0, 0]
     assert figure.axes[1].get_title() == "z, sample (UMAP)"
@@ -188,25 +245,54 @@ def test_the_page_in_three_dimensions_shows_one_map_at_a_time(tmp_path, maps):
     assert "<!-- origin -->" in (tmp_path / "a.html").read_text()
 
 
-def test_louvain_clusters_have_the_look_of_their_most_frequent_label_and_say_how_well_they_agree(obs, latents):
+def test_louvain_clusters_have_the_look_of_their_most_frequent_label_and_say_how_well_they_agree(
+    obs, latents
+):
     own, of_floor = [0, 1, 2] * 10, [0, 0, 1] * 10
-    found = {"good": clusters_of(own, "louvain_latent"), "floor": clusters_of(of_floor, "louvain_latent")}
+    found = {
+        "good": clusters_of(own, "louvain_latent"),
+        "floor": clusters_of(of_floor, "louvain_latent"),
+    }
     found["bad"] = found["good"].iloc[:0]
-    keys = {"seed": 3, "method": "louvain_latent", "latent": "mean", "split": "all", "subset": "all"}
+    keys = {
+        "seed": 3,
+        "method": "louvain_latent",
+        "latent": "mean",
+        "split": "all",
+        "subset": "all",
+    }
     metrics = {"n_clusters": 3.0, "nmi_geometric": 1.0, "ari": 0.5}
-    scores = pd.DataFrame([{"model": "good", "metric": name, "value": value, **keys} for name, value in metrics.items()])
+    scores = pd.DataFrame(
+        [
+            {"model": "good", "metric": name, "value": value, **keys}
+            for name, value in metrics.items()
+        ]
+    )
     umaps = ad.AnnData(obs=obs, obsm={"umap_good_seed_3": points(2)})
-    figure = louvain({**TITLES, "floor": "PCA of 3"}, {"good": "floor", "bad": "floor"}, latents, umaps, found, scores)
+    figure = louvain(
+        {**TITLES, "floor": "PCA of 3"},
+        {"good": "floor", "bad": "floor"},
+        latents,
+        umaps,
+        found,
+        scores,
+    )
     truth, floor, latent = figure.axes[:3]
     assert latent.get_title() == "Louvain on the latent\n3 clusters, NMI 1.000, ARI 0.500"
     assert floor.get_title() == "Louvain on PCA of 3\n"
     assert (texts(floor), texts(latent)) == (["0", "1"], ["0", "1", "2"])
-    np.testing.assert_array_equal(latent.collections[0].get_facecolors(), truth.collections[0].get_facecolors())
+    np.testing.assert_array_equal(
+        latent.collections[0].get_facecolors(), truth.collections[0].get_facecolors()
+    )
     assert texts(figure.axes[3]) == ["every seed failed"]
 
 
 def test_confusion_shows_the_share_of_each_type_in_each_cluster(latents):
-    found = [1, 0, 0] * 5 + [1, 0, 2] * 5  # all a in 1, all b in 0, of c a half in 0 and a half in 2
+    found = [1, 0, 0] * 5 + [
+        1,
+        0,
+        2,
+    ] * 5  # all a in 1, all b in 0, of c a half in 0 and a half in 2
     by_both = pd.concat([clusters_of(found, "components"), clusters_of([0] * N, "kmeans_latent")])
     figure = confusion(TITLES, latents, {"good": by_both, "bad": by_both.iloc[:0]})
     axis = figure.axes[0]
@@ -224,28 +310,46 @@ def test_every_metric_has_a_column():
 
 def test_score_heatmap_shows_every_score_what_failed_and_which_are_floors():
     table = summary({"good": False, "bad": True})
-    others = [table.assign(split="held_out", mean=0.75), table.assign(subset="B", mean=0.75), table.assign(latent="w_mean")]
+    others = [
+        table.assign(split="held_out", mean=0.75),
+        table.assign(subset="B", mean=0.75),
+        table.assign(latent="w_mean"),
+    ]
     figure = score_heatmap(pd.concat([table, *others]), "Data", TITLES, ["bad"])
     axis = figure.axes[0]
     assert [label.get_text() for label in axis.get_xticklabels()] == list(METRICS.values())
     assert METRICS["balanced_accuracy"] == "balanced acc."
     assert texts(axis) == ["0.250 ±0.125"] * len(METRICS) + ["failed"] * len(METRICS)
     assert {text.get_color() for text in axis.texts[len(METRICS) :]} == {"black"}
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["Good", "Bad (floor)\n100% failed"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "Good",
+        "Bad (floor)\n100% failed",
+    ]
     assert axis.get_title() == "Data: k-means on the latent"
-    assert texts(score_heatmap(table.iloc[:0], "Data", TITLES, []).axes[0]) == ["every model failed"]
+    assert texts(score_heatmap(table.iloc[:0], "Data", TITLES, []).axes[0]) == [
+        "every model failed"
+    ]
 
 
 def test_a_figure_is_written_alike_twice_for_screen_and_print(tmp_path):
     for name in ("a.svg", "b.svg"):
-        save(score_heatmap(summary({"good": False}), "Data", {"good": "Good"}, []), tmp_path / name, "origin")
-    for kind, provenance in (("svg", b"<dc:description>origin</dc:description>"), ("pdf", b"/Subject (origin)")):
+        save(
+            score_heatmap(summary({"good": False}), "Data", {"good": "Good"}, []),
+            tmp_path / name,
+            "origin",
+        )
+    for kind, provenance in (
+        ("svg", b"<dc:description>origin</dc:description>"),
+        ("pdf", b"/Subject (origin)"),
+    ):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
         assert provenance in (tmp_path / f"a.{kind}").read_bytes()
 
 
 def test_no_text_is_too_small_for_print(obs, maps, latents):
-    umaps = ad.AnnData(obs=obs, obsm={f"umap_good_seed_3{part}": points(2) for part in ("", "_sample")})
+    umaps = ad.AnnData(
+        obs=obs, obsm={f"umap_good_seed_3{part}": points(2) for part in ("", "_sample")}
+    )
     found = clusters_of([0, 1, 2] * 10, "kmeans_tsne")
     drawings = [
         latent_space(TITLES, maps, umaps, {"good": found, "bad": found.iloc[:0]}),
@@ -253,6 +357,10 @@ def test_no_text_is_too_small_for_print(obs, maps, latents):
         score_heatmap(summary({"good": False}), "Data", TITLES, []),
     ]
     for drawing in drawings:
-        shown = [text for text in drawing.findobj(matplotlib.text.Text) if re.search(r"\w", text.get_text())]
+        shown = [
+            text
+            for text in drawing.findobj(matplotlib.text.Text)
+            if re.search(r"\w", text.get_text())
+        ]
         assert min(text.get_fontsize() for text in shown) >= SMALL
         assert drawing.get_figwidth() == pytest.approx(7.1)

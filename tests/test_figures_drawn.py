@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from sclatent import drawn_map as module
-from sclatent.contracts import TABLES
-from sclatent.distances import principal_space
-from sclatent.drawn import Drawn, as_matrix, no_cells
-from sclatent.drawn_map import drawn_map
 from sclatent.figures.drawn_cells import ORIGINS, drawn_cells
 from sclatent.figures.drawn_images import PER_ROW, drawn_images
 from sclatent.figures.style import COLORS, GROUP_COLORS, UNMATCHED
-from sclatent.matrices import read_matrix, write_matrix
+from sclatent.generation import maps as module
+from sclatent.generation.drawn import Drawn, as_matrix, no_cells
+from sclatent.generation.maps import drawn_map
+from sclatent.io.contracts import TABLES
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.metrics.distances import principal_space
 
 matplotlib.use("Agg")
 
@@ -32,21 +32,27 @@ def real_cells(n=40, conditions=True) -> ad.AnnData:
     obs = {"cell_type": np.resize(["a", "b"], n), "condition": np.repeat(["ctrl", "stim"], n // 2)}
     obs = pd.DataFrame(obs, index=[f"c{i}" for i in range(n)]).apply(pd.Categorical)
     x = rng.random((n, G)).astype(np.float32) + 10 * (obs["cell_type"] == "b").to_numpy()[:, None]
-    return ad.AnnData(sparse.csr_matrix(x), obs if conditions else obs[["cell_type"]], pd.DataFrame(index=GENES))
+    return ad.AnnData(
+        sparse.csr_matrix(x), obs if conditions else obs[["cell_type"]], pd.DataFrame(index=GENES)
+    )
 
 
 def drawn_as(cell_type, condition, component, seed=0) -> ad.AnnData:
     """As many cells as there are labels; each expects its number, and has noise around it."""
     expected = np.repeat(np.arange(len(cell_type)), G).reshape(-1, G).astype(np.float32)
     values = expected + np.random.default_rng(seed).normal(size=expected.shape)
-    return as_matrix(Drawn(values, expected, *map(np.array, (cell_type, condition, component))), GENES, seed)
+    return as_matrix(
+        Drawn(values, expected, *map(np.array, (cell_type, condition, component))), GENES, seed
+    )
 
 
 @pytest.fixture
 def maps():
     """Maps of a mixture with conditions, of a model without either, and of one that draws nothing."""
     drawn = {
-        "mixture": drawn_as(["a", "a", "b", "no type"] * 5, ["ctrl", "stim"] * 10, ["0", "1", "2", "3"] * 5, seed=3),
+        "mixture": drawn_as(
+            ["a", "a", "b", "no type"] * 5, ["ctrl", "stim"] * 10, ["0", "1", "2", "3"] * 5, seed=3
+        ),
         "vae": drawn_as(["all"] * 15, ["all"] * 15, ["all"] * 15, seed=4),
         "bad": no_cells(GENES, "every seed failed"),
     }
@@ -93,7 +99,10 @@ def test_a_type_of_which_no_real_cell_is_on_the_map_changes_no_look(monkeypatch)
     real.obs["cell_type"] = pd.Categorical(["a rare type", *["b"] * 39])
     maps = drawn_map(real, {"vae": drawn_as(["all"] * 15, ["all"] * 15, ["all"] * 15)}, 15)
     assert "a rare type" not in set(maps.obs["cell_type"])
-    named = {text.get_text(): handle.get_color() for text, handle in legend_of(drawn_cells({"vae": "VAE"}, maps, scores_of([])))}
+    named = {
+        text.get_text(): handle.get_color()
+        for text, handle in legend_of(drawn_cells({"vae": "VAE"}, maps, scores_of([])))
+    }
     assert (named["a rare type"], named["b"]) == tuple(COLORS[:2])
 
 
@@ -112,7 +121,9 @@ def test_a_map_is_written_where_no_model_draws_cells(tmp_path):
 
 
 def scores_of(rows) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["model", "seed", "metric", "value"]).reindex(columns=list(TABLES["generation"]))
+    return pd.DataFrame(rows, columns=["model", "seed", "metric", "value"]).reindex(
+        columns=list(TABLES["generation"])
+    )
 
 
 def colors_of(axis) -> list[tuple]:
@@ -122,7 +133,11 @@ def colors_of(axis) -> list[tuple]:
 
 def counts_of(axis) -> dict[str, int]:
     """How many points of a panel have each colour."""
-    return pd.Series([matplotlib.colors.to_hex(color).upper() for color in colors_of(axis)]).value_counts().to_dict()
+    return (
+        pd.Series([matplotlib.colors.to_hex(color).upper() for color in colors_of(axis)])
+        .value_counts()
+        .to_dict()
+    )
 
 
 def test_drawn_cells_have_the_colour_of_the_type_that_they_were_drawn_for(maps):
@@ -142,19 +157,31 @@ def test_drawn_cells_have_the_colour_of_the_type_that_they_were_drawn_for(maps):
 def test_drawn_cells_have_their_place_on_the_map(maps):
     figure = drawn_cells({"mixture": "Mixture"}, maps, scores_of([]))
     of_model = maps[maps.obs["model"] == "mixture"]
-    wanted = of_model[(of_model.obs["origin"] == "drawn") & (of_model.obs["cell_type"] == "b")].obsm["umap"]
+    wanted = of_model[
+        (of_model.obs["origin"] == "drawn") & (of_model.obs["cell_type"] == "b")
+    ].obsm["umap"]
     (points,) = figure.axes[1].collections
-    shown = points.get_offsets()[(points.get_facecolors() == matplotlib.colors.to_rgba(COLORS[1])).all(axis=1)]
+    shown = points.get_offsets()[
+        (points.get_facecolors() == matplotlib.colors.to_rgba(COLORS[1])).all(axis=1)
+    ]
     np.testing.assert_allclose(shown, wanted)
 
 
 def test_there_is_no_panel_of_conditions_where_no_cell_was_drawn_for_one(maps):
     figure = drawn_cells({"vae": "VAE"}, maps[maps.obs["model"] == "vae"].copy(), scores_of([]))
-    assert [axis.get_title() for axis in figure.axes] == ["real by type", "drawn by type", "real and drawn"]
+    assert [axis.get_title() for axis in figure.axes] == [
+        "real by type",
+        "drawn by type",
+        "real and drawn",
+    ]
 
 
 def test_a_row_tells_the_mean_scores_of_the_seed_that_is_shown(maps):
-    rows = [("mixture", 3, "two_sample_auc", 0.75), ("mixture", 3, "two_sample_auc", 0.25), ("mixture", 3, "right_label", 0.875)]
+    rows = [
+        ("mixture", 3, "two_sample_auc", 0.75),
+        ("mixture", 3, "two_sample_auc", 0.25),
+        ("mixture", 3, "right_label", 0.875),
+    ]
     others = [
         ("mixture", 3, "mmd", 0.1),
         ("mixture", 0, "two_sample_auc", 0.99),
@@ -206,7 +233,11 @@ def test_the_first_row_are_real_images_of_each_type_in_turn_upright():
 
 
 def test_rows_of_a_model_that_was_told_types_are_the_types():
-    figure = drawn_images({"cvae": "CVAE"}, {"cvae": drawn_as(["b"] * 11 + ["a"] * 3, *[["all"] * 14] * 2)}, real_cells())
+    figure = drawn_images(
+        {"cvae": "CVAE"},
+        {"cvae": drawn_as(["b"] * 11 + ["a"] * 3, *[["all"] * 14] * 2)},
+        real_cells(),
+    )
     assert rows_of(figure.axes[0]) == ["real", "b", "a"]
     assert images_of(figure.axes[0])[2, 3:].max() == 0
 
@@ -214,7 +245,11 @@ def test_rows_of_a_model_that_was_told_types_are_the_types():
 def test_blocks_do_not_overlap_and_one_without_images_says_why():
     titles = {name: name for name in ("long", "short", "bad", "wide")}
     some = drawn_as(*[["all"] * 20] * 3)
-    drawn = {"long": drawn_as(["a"] * 20, ["all"] * 20, [str(i) for i in range(20)]), "short": some, "wide": some}
+    drawn = {
+        "long": drawn_as(["a"] * 20, ["all"] * 20, [str(i) for i in range(20)]),
+        "short": some,
+        "wide": some,
+    }
     drawn["bad"] = no_cells(GENES, "every seed failed")
     figure = drawn_images(titles, drawn, real_cells())
     boxes = {axis.get_title().split(",")[0]: axis.get_position() for axis in figure.axes}

@@ -14,9 +14,9 @@ from sclatent.figures.gene_means import NAMED, gene_means
 from sclatent.figures.marker_ranking import marker_ranking
 from sclatent.figures.predicted import COLUMNS
 from sclatent.figures.style import COLORS, UNMATCHED, WIDTH, save
-from sclatent.perturbation import Prediction, Treated
-from sclatent.perturbation_scores import rank_markers, real_responses, score_targets
-from sclatent.tables import as_kind, concat_tables
+from sclatent.io.tables import as_kind, concat_tables
+from sclatent.perturbation.scores import rank_markers, real_responses, score_targets
+from sclatent.perturbation.targets import Prediction, Treated
 
 G = 30
 GENES = [f"g{i:02d}" for i in range(G)]
@@ -31,7 +31,13 @@ def closed():
 
 
 def response(cell_type, method, mean, score, seed=None):
-    names = {"seed": seed, "condition": "stim", "cell_type": cell_type, "method": method, "gene": GENES}
+    names = {
+        "seed": seed,
+        "condition": "stim",
+        "cell_type": cell_type,
+        "method": method,
+        "gene": GENES,
+    }
     return pd.DataFrame({**names, "mean": mean, "score": score})
 
 
@@ -42,8 +48,15 @@ def responses(types=TYPES, methods=("exact", "off"), without=()):
         tables.append(response(cell_type, "control", treated[::-1], np.nan))
         tables.append(response(cell_type, "treated", treated, score))
         wrong = np.where(np.isin(np.arange(G), OUT), treated + 2, treated)
-        made = {name: (treated / 2, score) if name == "exact" else (wrong, score[::-1]) for name in methods}
-        tables += [response(cell_type, name, *made[name], seed=4) for name in methods if (cell_type, name) not in without]
+        made = {
+            name: (treated / 2, score) if name == "exact" else (wrong, score[::-1])
+            for name in methods
+        }
+        tables += [
+            response(cell_type, name, *made[name], seed=4)
+            for name in methods
+            if (cell_type, name) not in without
+        ]
     return as_kind(concat_tables(tables, "responses"), "responses")
 
 
@@ -68,7 +81,9 @@ def test_means_are_drawn_against_those_of_treated_cells():
     of_type = table[table["cell_type"] == "a"].set_index("method")
     for axis, method in zip(axes, ["control", "exact", "off"], strict=False):
         drawn = axis.collections[0].get_offsets()
-        np.testing.assert_allclose(drawn, np.column_stack([of_type.loc["treated", "mean"], of_type.loc[method, "mean"]]))
+        np.testing.assert_allclose(
+            drawn, np.column_stack([of_type.loc["treated", "mean"], of_type.loc[method, "mean"]])
+        )
     assert figure.get_size_inches()[0] == WIDTH
     assert figure.get_suptitle() == "Mine"
 
@@ -102,10 +117,20 @@ def measured():
     rng = np.random.default_rng(0)
     groups = [(cell_type, condition) for cell_type in TYPES for condition in ("ctrl", "stim")]
     obs = pd.DataFrame(groups * 40, columns=["cell_type", "condition"])
-    obs["split"] = np.where((obs["cell_type"] == "a") & (obs["condition"] == "stim"), "held_out", "train")
-    rates = np.where((obs["condition"] == "stim").to_numpy()[:, None] & (np.arange(G) < 6), 5, 1) * rng.lognormal(0, 1, G)
+    obs["split"] = np.where(
+        (obs["cell_type"] == "a") & (obs["condition"] == "stim"), "held_out", "train"
+    )
+    rates = np.where(
+        (obs["condition"] == "stim").to_numpy()[:, None] & (np.arange(G) < 6), 5, 1
+    ) * rng.lognormal(0, 1, G)
     x = np.log1p(rng.poisson(rates))
-    cells = Treated(sparse.csr_matrix(x.astype(np.float32)), obs.apply(pd.Categorical), np.array(GENES), "ctrl", True)
+    cells = Treated(
+        sparse.csr_matrix(x.astype(np.float32)),
+        obs.apply(pd.Categorical),
+        np.array(GENES),
+        "ctrl",
+        True,
+    )
     real = real_responses(cells)
 
     def predict(target):
@@ -138,27 +163,47 @@ def test_genes_of_the_real_ranking_are_coloured_in_that_of_a_predictor():
     first = GENES[:-11:-1]
     assert texts(real) == texts(exact) == first
     assert texts(off) == GENES[:10]
-    assert [titles(axis)[0] for axis in (real, exact, off)] == ["real treated\n", "exact\n10/10", "off\n0/10"]
-    assert [{text.get_color() for text in axis.texts} for axis in (exact, off)] == [{"black"}, {"0.35"}]
+    assert [titles(axis)[0] for axis in (real, exact, off)] == [
+        "real treated\n",
+        "exact\n10/10",
+        "off\n0/10",
+    ]
+    assert [{text.get_color() for text in axis.texts} for axis in (exact, off)] == [
+        {"black"},
+        {"0.35"},
+    ]
     for axis, color in ((real, COLORS[4]), (exact, COLORS[4]), (off, UNMATCHED)):
-        assert {matplotlib.colors.to_hex(bar.get_facecolor()).upper() for bar in axis.patches} == {color.upper()}
+        assert {matplotlib.colors.to_hex(bar.get_facecolor()).upper() for bar in axis.patches} == {
+            color.upper()
+        }
     assert [bar.get_width() for bar in exact.patches] == pytest.approx(np.linspace(9, 0, G)[:10])
 
 
 @pytest.mark.parametrize(
-    ("n_types", "n_methods", "rows"), [(1, 1, 1), (7, 1, 4), (3, 2, 3), (2, 3, 2), (7, 5, 7), (2, 6, 4), (1, 13, 3)]
+    ("n_types", "n_methods", "rows"),
+    [(1, 1, 1), (7, 1, 4), (3, 2, 3), (2, 3, 2), (7, 5, 7), (2, 6, 4), (1, 13, 3)],
 )
 def test_panels_stand_in_rows_of_six_at_most_under_their_method(n_types, n_methods, rows):
-    types, methods = [f"type_{i}" for i in range(n_types)], [f"method_{i}" for i in range(n_methods)]
+    types, methods = (
+        [f"type_{i}" for i in range(n_types)],
+        [f"method_{i}" for i in range(n_methods)],
+    )
     figure = marker_ranking(responses(types, methods), "")
     shape = figure.axes[0].get_gridspec()
     assert (shape.nrows, shape.ncols <= COLUMNS) == (rows, True)
     assert len(visible(figure)) == n_types * (n_methods + 1)
     labelled = [axis.get_ylabel().split("\n")[0] for axis in visible(figure) if axis.get_ylabel()]
     assert labelled == types
-    headings = {axis.get_subplotspec().colspan.start: axis.get_title().split("\n")[0] for axis in figure.axes[: shape.ncols]}
+    headings = {
+        axis.get_subplotspec().colspan.start: axis.get_title().split("\n")[0]
+        for axis in figure.axes[: shape.ncols]
+    }
     if n_methods < COLUMNS:
-        for axis, name in zip(visible(figure), ["real treated", *(m.replace("_", " ") for m in methods)] * n_types, strict=True):
+        for axis, name in zip(
+            visible(figure),
+            ["real treated", *(m.replace("_", " ") for m in methods)] * n_types,
+            strict=True,
+        ):
             assert headings[axis.get_subplotspec().colspan.start] == name
 
 
@@ -185,7 +230,9 @@ def test_text_is_readable_and_equal_tables_give_equal_files(draw, tmp_path):
     for name in ("a", "b"):
         figure = draw(responses(), "Mine")
         save(figure, tmp_path / f"{name}.svg", "origin")
-    sizes = [text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
+    sizes = [
+        text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text()
+    ]
     assert min(sizes) >= 5
     for ending in ("svg", "pdf"):
         assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()

@@ -9,31 +9,39 @@ import pytest
 import torch
 from scipy import sparse
 
-from sclatent import dependencies
-from sclatent.atomic import replacing
-from sclatent.dependencies import LIBRARY, code_of
-from sclatent.errors import UserError
-from sclatent.inputs import Input
-from sclatent.matrices import read_matrix, write_matrix
-from sclatent.provenance import describe
-from sclatent.seeds import arrays_of, collect_seeds, failures_of
-from sclatent.tables import read_provenance, read_table, write_table
-from sclatent.trained import Trained
-from sclatent.values import read_genes, read_values
-from sclatent.weights import load_trained, read_record, read_weights_provenance, save_run
+from sclatent.common.errors import UserError
+from sclatent.io import imports as dependencies
+from sclatent.io.atomic import replacing
+from sclatent.io.by_seed import arrays_of, collect_seeds, failures_of
+from sclatent.io.expression import read_genes, read_values
+from sclatent.io.imports import LIBRARY, code_of
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.provenance import describe
+from sclatent.io.tables import read_provenance, read_table, write_table
+from sclatent.training.inputs import Input
+from sclatent.training.model_with_input import Trained
+from sclatent.training.saved import load_trained, read_record, read_weights_provenance, save_run
 
 ORIGIN = {"step": "test", "fingerprint": "0"}
 
 
 @pytest.fixture
 def history():
-    return pd.DataFrame({"epoch": [1, 2], "split": ["train"] * 2, "part": ["loss", "loss"], "value": [2.0, 1.0]})
+    return pd.DataFrame(
+        {"epoch": [1, 2], "split": ["train"] * 2, "part": ["loss", "loss"], "value": [2.0, 1.0]}
+    )
 
 
 @pytest.fixture
 def counts():
-    obs = pd.DataFrame({"cell_type": pd.Categorical(["a", "b"]), "pct_counts_mt": [1.0, np.nan]}, index=["x", "y"])
-    return ad.AnnData(obs=obs, var=pd.DataFrame(index=["g"]), layers={"counts": sparse.csr_matrix([[1], [0]], dtype=np.int32)})
+    obs = pd.DataFrame(
+        {"cell_type": pd.Categorical(["a", "b"]), "pct_counts_mt": [1.0, np.nan]}, index=["x", "y"]
+    )
+    return ad.AnnData(
+        obs=obs,
+        var=pd.DataFrame(index=["g"]),
+        layers={"counts": sparse.csr_matrix([[1], [0]], dtype=np.int32)},
+    )
 
 
 def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path):
@@ -69,7 +77,9 @@ def test_a_table_returns_as_it_was_with_its_provenance(tmp_path, history):
 
 
 def test_a_cell_called_na_is_not_a_missing_value(tmp_path):
-    clusters = pd.DataFrame({"cell": ["NA", "#1"], "seed": 0, "latent": "mean", "method": "m", "cluster": [0, 1]})
+    clusters = pd.DataFrame(
+        {"cell": ["NA", "#1"], "seed": 0, "latent": "mean", "method": "m", "cluster": [0, 1]}
+    )
     write_table(clusters, tmp_path / "t.tsv", "clusters", ORIGIN)
     assert list(read_table(tmp_path / "t.tsv", "clusters")["cell"]) == ["NA", "#1"]
 
@@ -106,7 +116,10 @@ def test_a_table_that_is_not_as_it_was_written_is_refused(tmp_path, history):
     others = content.replace(b"2.0", b"2.5"), b"\xff" + content
     for damaged in (content[:-1], content[:-2], b"".join(rows[:-1]), content[:20], b"", *others):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match=r"t\.tsv is not a whole table \(.*\); delete it and run the same command again"):
+        with pytest.raises(
+            UserError,
+            match=r"t\.tsv is not a whole table \(.*\); delete it and run the same command again",
+        ):
             read_table(path, "history")
 
 
@@ -121,10 +134,16 @@ def test_a_matrix_returns_as_it_was_and_is_written_alike_twice(tmp_path, counts)
 
 def test_a_matrix_that_breaks_its_contract_is_not_written(tmp_path, counts):
     breaks = {
-        "layers/counts is not csr int32": lambda a: a.layers.update(counts=a.layers["counts"].astype(np.float32)),
+        "layers/counts is not csr int32": lambda a: a.layers.update(
+            counts=a.layers["counts"].astype(np.float32)
+        ),
         "negative counts": lambda a: a.layers.update(counts=-a.layers["counts"]),
-        "obs/cell_type is not text": lambda a: setattr(a, "obs", a.obs.assign(cell_type=[1.0, 2.0])),
-        "obs/pct_counts_mt is missing": lambda a: setattr(a, "obs", a.obs.drop(columns="pct_counts_mt")),
+        "obs/cell_type is not text": lambda a: setattr(
+            a, "obs", a.obs.assign(cell_type=[1.0, 2.0])
+        ),
+        "obs/pct_counts_mt is missing": lambda a: setattr(
+            a, "obs", a.obs.drop(columns="pct_counts_mt")
+        ),
     }
     for words, spoil in breaks.items():
         spoilt = counts.copy()
@@ -135,7 +154,9 @@ def test_a_matrix_that_breaks_its_contract_is_not_written(tmp_path, counts):
 
 
 def test_latents_that_are_not_finite_are_not_written(tmp_path, counts):
-    latents = collect_seeds(counts.obs, {("mean", 0): np.array([[0.0], [np.inf]], dtype=np.float32)}, {})
+    latents = collect_seeds(
+        counts.obs, {("mean", 0): np.array([[0.0], [np.inf]], dtype=np.float32)}, {}
+    )
     with pytest.raises(ValueError, match="not finite"):
         write_matrix(latents, tmp_path / "l.h5ad", "latents", ORIGIN)
 
@@ -149,14 +170,22 @@ def test_a_broken_matrix_is_named(tmp_path):
 def test_a_matrix_that_is_damaged_anywhere_is_refused_or_reads_as_it_was(tmp_path):
     def read(path):
         adata, values = read_matrix(path), read_values(path)
-        return adata.X.toarray().tobytes(), adata.obs.to_csv(), list(read_genes(path)), values.dense().tobytes()
+        return (
+            adata.X.toarray().tobytes(),
+            adata.obs.to_csv(),
+            list(read_genes(path)),
+            values.dense().tobytes(),
+        )
 
     rng = np.random.default_rng(0)
-    obs = pd.DataFrame({"split": pd.Categorical(["train", "held_out"] * 50)}, index=[f"cell_{i}" for i in range(100)])
-    var = pd.DataFrame(index=[f"gene_{i}" for i in range(30)])
-    ad.AnnData(sparse.csr_matrix(rng.poisson(1.0, (100, 30)).astype(np.float32)), obs, var).write_h5ad(
-        tmp_path / "x.h5ad", compression="gzip"
+    obs = pd.DataFrame(
+        {"split": pd.Categorical(["train", "held_out"] * 50)},
+        index=[f"cell_{i}" for i in range(100)],
     )
+    var = pd.DataFrame(index=[f"gene_{i}" for i in range(30)])
+    ad.AnnData(
+        sparse.csr_matrix(rng.poisson(1.0, (100, 30)).astype(np.float32)), obs, var
+    ).write_h5ad(tmp_path / "x.h5ad", compression="gzip")
     content, path, refusals = (tmp_path / "x.h5ad").read_bytes(), tmp_path / "y.h5ad", []
     for start in np.linspace(0, len(content), 40, endpoint=False, dtype=int):
         garbled = content[:start] + rng.bytes(300) + content[start + 300 :]
@@ -171,8 +200,14 @@ def test_a_matrix_that_is_damaged_anywhere_is_refused_or_reads_as_it_was(tmp_pat
 
 
 def test_seeds_lie_side_by_side(tmp_path, counts):
-    arrays = {(name, seed): np.full((2, 3), seed, dtype=np.float32) for seed in (2, 10) for name in ("mean", "sample")}
-    write_matrix(collect_seeds(counts.obs, arrays, {3: "why"}), tmp_path / "l.h5ad", "latents", ORIGIN)
+    arrays = {
+        (name, seed): np.full((2, 3), seed, dtype=np.float32)
+        for seed in (2, 10)
+        for name in ("mean", "sample")
+    }
+    write_matrix(
+        collect_seeds(counts.obs, arrays, {3: "why"}), tmp_path / "l.h5ad", "latents", ORIGIN
+    )
     read = read_matrix(tmp_path / "l.h5ad")
     assert list(arrays_of(read)) == [("mean", 2), ("sample", 2), ("mean", 10), ("sample", 10)]
     assert arrays_of(read)["mean", 10].max() == 10
@@ -181,7 +216,13 @@ def test_seeds_lie_side_by_side(tmp_path, counts):
 
 def test_a_model_returns_from_its_files(tmp_path):
     settings = {"scale": True, "max_value": 10.0, "n_pcs": 3, "mask": 0.5}
-    trained = Trained("cvae", {"latent_dim": 2}, Input(6, **settings, genes=torch.tensor([5, 0, 1, 3])), 4, ["a", "b"])
+    trained = Trained(
+        "cvae",
+        {"latent_dim": 2},
+        Input(6, **settings, genes=torch.tensor([5, 0, 1, 3])),
+        4,
+        ["a", "b"],
+    )
     trained.input.mean.fill_(2.0)
     files = tmp_path / "w.safetensors", tmp_path / "run.json"
     record = {"family": "cvae", "hyperparameters": {"latent_dim": 2}, "input": settings}
@@ -189,7 +230,9 @@ def test_a_model_returns_from_its_files(tmp_path):
     save_run(trained, *files, record, "", ORIGIN)
     again = load_trained(*files)
     assert set(again.state_dict()) == set(trained.state_dict())
-    assert all(torch.equal(again.state_dict()[name], value) for name, value in trained.state_dict().items())
+    assert all(
+        torch.equal(again.state_dict()[name], value) for name, value in trained.state_dict().items()
+    )
     assert (again.model.n_features, again.model.n_vars, again.model.n_conditions) == (3, 4, 2)
     assert (again.input.max_value, again.input.mask, again.training) == (10.0, 0.5, False)
     assert read_record(files[1])["status"] == "trained"
@@ -210,7 +253,14 @@ def test_a_failed_run_leaves_a_record_and_no_weights(tmp_path):
 def test_the_fingerprint_follows_every_entry(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).write_text(name)
-    base = {"step": "s", "settings": {"x": 1}, "inputs": [tmp_path / "a"], "code": [tmp_path / "a"], "seed": 0, "threads": 1}
+    base = {
+        "step": "s",
+        "settings": {"x": 1},
+        "inputs": [tmp_path / "a"],
+        "code": [tmp_path / "a"],
+        "seed": 0,
+        "threads": 1,
+    }
     changes = {
         "step": "t",
         "settings": {"x": 2},
@@ -230,49 +280,64 @@ def test_a_package_that_others_load_where_it_is_installed_counts_where_the_code_
     loaded = {import_module(name).__name__ for name in ("igraph", "matplotlib", "pyarrow")}
     (tmp_path / "a.py").write_text("import igraph")
     (tmp_path / "b.py").write_text("import igraph\nfrom pyarrow import parquet")
-    versions = [describe(step="s", settings={}, inputs=[], code=[tmp_path / name])["packages"] for name in ("a.py", "b.py")]
+    versions = [
+        describe(step="s", settings={}, inputs=[], code=[tmp_path / name])["packages"]
+        for name in ("a.py", "b.py")
+    ]
     assert [loaded & held.keys() for held in versions] == [{"igraph"}, {"igraph", "pyarrow"}]
 
 
 def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
     def names(*starts):
-        return {str(path.relative_to(LIBRARY)) for path in code_of([LIBRARY.parent / start for start in starts])}
+        return {
+            str(path.relative_to(LIBRARY))
+            for path in code_of([LIBRARY.parent / start for start in starts])
+        }
 
     assert names("train.py", "sclatent/models/vsc.py") == {
-        "blocks.py",
-        "cells.py",
-        "checkpoints.py",
-        "determinism.py",
-        "devices.py",
-        "distributions.py",
-        "inputs.py",
-        "likelihoods.py",
-        "linear_error.py",
+        "io/blocks.py",
+        "training/batches.py",
+        "training/checkpoints.py",
+        "common/determinism.py",
+        "training/devices.py",
+        "nn/divergences.py",
+        "training/inputs.py",
+        "nn/likelihoods.py",
+        "nn/linear_error.py",
         "models/__init__.py",
         "models/base.py",
         "models/hyperparameters.py",
         "models/vae.py",
         "models/vsc.py",
-        "networks.py",
-        "optimizers.py",
-        "principal.py",
-        "records.py",
-        "runs.py",
-        "sparse_rows.py",
-        "tables.py",
-        "trained.py",
-        "training.py",
-        "values.py",
-        "weights.py",
+        "nn/layers.py",
+        "nn/adam.py",
+        "nn/principal_axes.py",
+        "io/records.py",
+        "training/run.py",
+        "nn/sparse_rows.py",
+        "io/tables.py",
+        "training/model_with_input.py",
+        "training/loop.py",
+        "io/expression.py",
+        "training/saved.py",
     }
     assert "models/vae.py" not in names("train.py", "sclatent/models/pca.py")
-    of_score = {"absent.py", "blocks.py", "latent_scores.py", "matrices.py", "metrics.py", "mixing.py", "seeds.py", "tables.py"}
+    of_score = {
+        "io/absent.py",
+        "io/blocks.py",
+        "clustering/scores.py",
+        "io/matrices.py",
+        "metrics/agreement.py",
+        "metrics/mixing.py",
+        "io/by_seed.py",
+        "io/tables.py",
+    }
     assert names("score.py") == of_score
     assert names("figures.py", "../workflow/notebooks/score_heatmap.ipynb") >= {
         "figures/score_heatmap.py",
         "figures/style.py",
-        "notebooks.py",
-        "tables.py",
+        "pipeline/notebooks.py",
+        "io/tables.py",
     }
 
 
@@ -287,7 +352,11 @@ def test_relative_imports_are_followed(tmp_path, monkeypatch):
         (library / f"{name}.py").write_text(text)
     monkeypatch.setattr(dependencies, "LIBRARY", library)
     found = code_of([library / "models" / "a.py"])
-    assert {str(path.relative_to(library)) for path in found} == {"models/a.py", "models/b.py", "networks.py"}
+    assert {str(path.relative_to(library)) for path in found} == {
+        "models/a.py",
+        "models/b.py",
+        "networks.py",
+    }
 
 
 def test_values_are_those_of_the_matrix(tmp_path):
@@ -302,7 +371,9 @@ def test_values_are_those_of_the_matrix(tmp_path):
     adata.uns["max_value"] = 1.5
     adata.write_h5ad(tmp_path / "x.h5ad")
     scaled = np.clip((x.toarray() - [0, 1, 2, 3]) / [0.5, 1, 1, 2], -1.5, 1.5)
-    np.testing.assert_allclose(read_values(tmp_path / "x.h5ad").dense(slice(1, 3)), scaled[1:3], rtol=1e-6)
+    np.testing.assert_allclose(
+        read_values(tmp_path / "x.h5ad").dense(slice(1, 3)), scaled[1:3], rtol=1e-6
+    )
     (tmp_path / "y.h5ad").write_bytes(b"no")
     with pytest.raises(UserError, match="not a whole"):
         read_values(tmp_path / "y.h5ad")

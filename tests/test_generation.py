@@ -10,15 +10,15 @@ import torch
 from scipy import sparse
 
 import generate
-from sclatent import generation
-from sclatent.drawn import Drawn, as_matrix, no_cells
-from sclatent.generation import MEASURED, N_DRAWN, Real, draw, score_drawn, tag_components
-from sclatent.inputs import Input
-from sclatent.matrices import read_matrix, write_matrix
+from sclatent.generation import scores as generation
+from sclatent.generation.drawn import Drawn, as_matrix, no_cells
+from sclatent.generation.scores import MEASURED, N_DRAWN, Real, draw, score_drawn, tag_components
+from sclatent.io.matrices import read_matrix, write_matrix
+from sclatent.io.tables import as_kind, read_table, write_table
 from sclatent.models.base import Generated
-from sclatent.tables import as_kind, read_table, write_table
-from sclatent.trained import Trained
-from sclatent.weights import save_run
+from sclatent.training.inputs import Input
+from sclatent.training.model_with_input import Trained
+from sclatent.training.saved import save_run
 
 G = 20
 TYPES = ["a", "b", "c"]
@@ -31,7 +31,11 @@ def draw_real(cell_type, n, condition="ctrl", seed=0) -> np.ndarray:
     rng = np.random.default_rng([seed, ord(cell_type), len(condition)])
     mean = np.random.default_rng(ord(cell_type)).uniform(2, 6, G)
     mean[-4:] += 3 * (condition == "stim")
-    x = mean + 0.5 * np.repeat(rng.normal(size=(n, G // 2)), 2, axis=1) + 0.2 * rng.normal(size=(n, G))
+    x = (
+        mean
+        + 0.5 * np.repeat(rng.normal(size=(n, G // 2)), 2, axis=1)
+        + 0.2 * rng.normal(size=(n, G))
+    )
     return x.astype(np.float32)
 
 
@@ -39,7 +43,9 @@ def real_of(sizes, conditions=("ctrl",), seed=0) -> Real:
     """Real cells, as many of a type in each condition as sizes say."""
     groups = [(t, c, n) for t, n in sizes.items() for c in conditions]
     x = np.concatenate([draw_real(t, n, c) for t, c, n in groups])
-    obs = pd.DataFrame([{"cell_type": t, "condition": c} for t, c, n in groups for _ in range(n)]).apply(pd.Categorical)
+    obs = pd.DataFrame(
+        [{"cell_type": t, "condition": c} for t, c, n in groups for _ in range(n)]
+    ).apply(pd.Categorical)
     return Real(sparse.csr_matrix(x), obs, seed)
 
 
@@ -48,12 +54,20 @@ def drawn_of(groups) -> Drawn:
     values, cell_type, condition = zip(*groups, strict=True)
     sizes = list(map(len, values))
     cells = np.concatenate(values)
-    return Drawn(cells, cells, np.repeat(cell_type, sizes), np.repeat(condition, sizes), np.full(len(cells), "all"))
+    return Drawn(
+        cells,
+        cells,
+        np.repeat(cell_type, sizes),
+        np.repeat(condition, sizes),
+        np.full(len(cells), "all"),
+    )
 
 
 def scored(drawn, real) -> tuple[pd.DataFrame, dict]:
     rows, missing = score_drawn(drawn, real)
-    return pd.DataFrame(rows, columns=MEASURED).set_index(["cell_type", "condition", "metric"]).sort_index(), dict(missing)
+    return pd.DataFrame(rows, columns=MEASURED).set_index(
+        ["cell_type", "condition", "metric"]
+    ).sort_index(), dict(missing)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +80,9 @@ def real():
 
 def test_a_component_has_the_name_that_most_of_its_cells_have_and_none_without_cells():
     component = np.array([0, 0, 0, 2, 2, 2, 2, 4])
-    labels = pd.Series(pd.Categorical(["x", "y", "x", "y", "z", "z", "z", "x"]), index=list("stuvwxyz"))
+    labels = pd.Series(
+        pd.Categorical(["x", "y", "x", "y", "z", "z", "z", "x"]), index=list("stuvwxyz")
+    )
     responsibilities = 0.1 + np.eye(5)[component]
     assert tag_components(responsibilities, labels) == ["x", None, "z", None, "x"]
 
@@ -87,10 +103,14 @@ def fake(n_components=0, n_conditions=0):
 
     def generate(n, sample):
         assert sample
-        drawn_for = torch.cartesian_prod(torch.arange(max(n_components, 1)), torch.arange(max(n_conditions, 1))).repeat(n, 1)
+        drawn_for = torch.cartesian_prod(
+            torch.arange(max(n_components, 1)), torch.arange(max(n_conditions, 1))
+        ).repeat(n, 1)
         component, condition = drawn_for.unbind(1)
         x = drawn_for.float()
-        return Generated(x, x + 100, component if n_components else None, condition if n_conditions else None)
+        return Generated(
+            x, x + 100, component if n_components else None, condition if n_conditions else None
+        )
 
     def normalised(x, total):
         return torch.cat([x, total.expand(len(x), 1)], dim=1)
@@ -99,7 +119,9 @@ def fake(n_components=0, n_conditions=0):
 
 
 def sizes_of(drawn) -> dict:
-    return pd.Series(list(zip(drawn.cell_type, drawn.condition, strict=True))).value_counts().to_dict()
+    return (
+        pd.Series(list(zip(drawn.cell_type, drawn.condition, strict=True))).value_counts().to_dict()
+    )
 
 
 def test_cells_of_components_without_a_name_are_drawn_and_not_scored(real):
@@ -112,7 +134,9 @@ def test_cells_of_components_without_a_name_are_drawn_and_not_scored(real):
     assert set(drawn.values[:, 2]) == {7}
     assert set(drawn.expected[drawn.cell_type == "no type", 0]) == {101}
     typed = drawn_of([(draw_real("a", 60, seed=1), "a", "ctrl")])
-    both = drawn_of([(draw_real("b", 60), "no type", "ctrl"), (draw_real("a", 60, seed=1), "a", "ctrl")])
+    both = drawn_of(
+        [(draw_real("b", 60), "no type", "ctrl"), (draw_real("a", 60, seed=1), "a", "ctrl")]
+    )
     assert score_drawn(both, real) == score_drawn(typed, real)
 
 
@@ -133,7 +157,9 @@ def test_cells_of_a_model_that_is_told_the_type_are_of_that_type():
 
 
 def test_cells_of_a_model_that_is_told_the_batch_are_of_any_type_and_condition():
-    assert sizes_of(draw(fake(0, 4), "batch", ["1", "2", "3", "4"], None, 1.0)) == {("all", "all"): N_DRAWN}
+    assert sizes_of(draw(fake(0, 4), "batch", ["1", "2", "3", "4"], None, 1.0)) == {
+        ("all", "all"): N_DRAWN
+    }
     named = draw(fake(2, 4), "batch", ["1", "2", "3", "4"], ["x", None], 1.0).named()
     assert sizes_of(named) == {("x", "all"): N_DRAWN // 2}
 
@@ -152,7 +178,9 @@ def test_cells_of_a_model_without_components_and_conditions_are_of_any():
         ("cgmvae", ["c", "s"], TYPES, 6),
     ],
 )
-def test_every_generative_family_draws_cells_for_each_of_its_groups(family, conditions, tags, n_groups):
+def test_every_generative_family_draws_cells_for_each_of_its_groups(
+    family, conditions, tags, n_groups
+):
     torch.manual_seed(0)
     trained = Trained(family, MIXTURE if tags else SMALL, Input(G), None, conditions).eval()
     drawn = []
@@ -179,7 +207,9 @@ def test_values_are_in_the_units_of_the_data():
     np.testing.assert_allclose(np.expm1(values).sum(axis=1), 500, rtol=1e-4)
     scaled = Input(G, scale=True)
     scaled.mean.fill_(100)
-    assert draw(Trained("vae", SMALL, scaled, None, []).eval(), None, [], None, 1.0).values.mean() == pytest.approx(100, abs=1)
+    assert draw(
+        Trained("vae", SMALL, scaled, None, []).eval(), None, [], None, 1.0
+    ).values.mean() == pytest.approx(100, abs=1)
 
 
 # ---- how they are kept
@@ -196,7 +226,12 @@ def test_drawn_cells_are_kept_with_what_is_expected_of_them(tmp_path):
     assert kept.uns["seed"] == 3
     assert "absent" not in kept.uns
     groups = kept.obs.drop_duplicates().astype(str).to_numpy().tolist()
-    assert groups == [["x", "c", "0"], ["x", "s", "0"], ["no type", "c", "1"], ["no type", "s", "1"]]
+    assert groups == [
+        ["x", "c", "0"],
+        ["x", "s", "0"],
+        ["no type", "c", "1"],
+        ["no type", "s", "1"],
+    ]
 
 
 def test_where_no_cells_are_kept_there_is_the_reason(tmp_path):
@@ -260,7 +295,11 @@ def test_the_floor_loses_what_goes_together_and_keeps_each_gene():
     rows = real.group("a", "all")
     (floor, _), _ = real.bounds(rows)
     whole = real.x.toarray()
-    assert abs(np.corrcoef(floor[:, 0], floor[:, 1])[0, 1]) < 0.2 < np.corrcoef(whole[:, 0], whole[:, 1])[0, 1]
+    assert (
+        abs(np.corrcoef(floor[:, 0], floor[:, 1])[0, 1])
+        < 0.2
+        < np.corrcoef(whole[:, 0], whole[:, 1])[0, 1]
+    )
     np.testing.assert_allclose(floor.mean(axis=0), whole.mean(axis=0), atol=0.3)
     assert set(floor[:, 0]) <= set(whole[:, 0])
 
@@ -270,7 +309,9 @@ def test_the_ceiling_is_one_half_of_the_real_cells_compared_with_the_other(real)
     (floor, other), (half, compared) = real.bounds(rows)
     assert other is compared
     assert len(floor) == len(half) == len(compared) == 60
-    assert sorted(np.concatenate([half, compared]).tolist()) == sorted(real.x[rows].toarray().tolist())
+    assert sorted(np.concatenate([half, compared]).tolist()) == sorted(
+        real.x[rows].toarray().tolist()
+    )
 
 
 def test_bounds_and_labels_are_those_of_the_seed(real):
@@ -298,7 +339,9 @@ def test_cells_of_no_type_have_no_right_label(real):
     every_type = np.concatenate([draw_real(t, 60, seed=1) for t in TYPES])
     table, missing = scored(drawn_of([(every_type, "all", "ctrl")]), real)
     assert missing == {"right_label": "cells are drawn for no type"}
-    assert table.index.tolist() == [("all", "ctrl", metric) for metric in ("e_distance", "mmd", "two_sample_auc")]
+    assert table.index.tolist() == [
+        ("all", "ctrl", metric) for metric in ("e_distance", "mmd", "two_sample_auc")
+    ]
     assert table["value"]["all", "ctrl", "two_sample_auc"] == pytest.approx(0.5, abs=0.12)
     assert len(real.group("all", "ctrl")) == 360
     assert len(real.group("all", "all")) == 720
@@ -318,8 +361,15 @@ def test_right_label_of_real_cells_is_that_of_a_classifier_that_has_not_seen_the
 @pytest.mark.parametrize("sizes", [{"a": 60}, {"a": 60, "b": 1}, {"a": 60, "b": 4}])
 def test_there_is_no_right_label_where_there_is_one_type_to_learn(sizes, recwarn):
     table, missing = scored(drawn_of([(draw_real("a", 60, seed=1), "a", "ctrl")]), real_of(sizes))
-    assert missing == {"a, ctrl: right_label": "there are fewer than 5 real cells of the type, or of any other, to learn from"}
-    assert set(table.index.get_level_values("metric")) == {"e_distance", "mmd", "two_sample_auc", "types_drawn"}
+    assert missing == {
+        "a, ctrl: right_label": "there are fewer than 5 real cells of the type, or of any other, to learn from"
+    }
+    assert set(table.index.get_level_values("metric")) == {
+        "e_distance",
+        "mmd",
+        "two_sample_auc",
+        "types_drawn",
+    }
     assert not recwarn
 
 
@@ -329,16 +379,26 @@ def test_a_rare_type_that_the_classifier_could_not_learn_has_no_right_label(monk
     assert real.types == {"a", "b"}
     table, missing = scored(drawn_of((draw_real(t, 60, seed=1), t, "ctrl") for t in TYPES), real)
     assert list(missing) == ["c, ctrl: right_label"]
-    assert table["value"].xs("right_label", level="metric").to_dict() == {("a", "ctrl"): 1, ("b", "ctrl"): 1}
+    assert table["value"].xs("right_label", level="metric").to_dict() == {
+        ("a", "ctrl"): 1,
+        ("b", "ctrl"): 1,
+    }
     unseen = np.setdiff1d(real.group("a", "all"), real.rows)
     assert real.right_label_of_real(unseen, "a") is None
 
 
 def test_scores_keep_their_contract(real, tmp_path):
-    rows, _ = score_drawn(drawn_of([(draw_real("a", 60), "a", "ctrl"), (draw_real("b", 60), "all", "all")]), real)
-    table = as_kind(pd.DataFrame(rows, columns=MEASURED).assign(dataset="toy", model="vae", seed=0), "generation")
+    rows, _ = score_drawn(
+        drawn_of([(draw_real("a", 60), "a", "ctrl"), (draw_real("b", 60), "all", "all")]), real
+    )
+    table = as_kind(
+        pd.DataFrame(rows, columns=MEASURED).assign(dataset="toy", model="vae", seed=0),
+        "generation",
+    )
     write_table(table, tmp_path / "generation.tsv", "generation", {})
-    pd.testing.assert_frame_equal(read_table(tmp_path / "generation.tsv", "generation"), table, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        read_table(tmp_path / "generation.tsv", "generation"), table, check_dtype=False
+    )
 
 
 # ---- the job
@@ -357,7 +417,9 @@ def deterministic():
 
 
 @pytest.mark.usefixtures("deterministic")
-def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_best(real, tmp_path):
+def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_best(
+    real, tmp_path
+):
     """Components are named by training cells: those held out would outvote them. Counts are drawn with the median total."""
     obs = real.obs.set_index(real.obs.index.astype(str))
     component = obs["cell_type"].cat.codes.to_numpy().copy()
@@ -372,9 +434,20 @@ def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_
     latents.write_h5ad(tmp_path / "latents.h5ad")
     torch.manual_seed(0)
     trained = Trained("gmvae", MIXTURE, Input(G), None, []).eval()
-    record = {"family": "gmvae", "hyperparameters": MIXTURE, "input": {}, "n_vars": G, "n_counts": None, "conditions": []}
-    for seed, (model, reason) in enumerate([(trained, ""), (None, "the loss is nan"), (trained, "")]):
-        save_run(model, tmp_path / f"{seed}.safetensors", tmp_path / f"{seed}.json", record, reason, {})
+    record = {
+        "family": "gmvae",
+        "hyperparameters": MIXTURE,
+        "input": {},
+        "n_vars": G,
+        "n_counts": None,
+        "conditions": [],
+    }
+    for seed, (model, reason) in enumerate(
+        [(trained, ""), (None, "the loss is nan"), (trained, "")]
+    ):
+        save_run(
+            model, tmp_path / f"{seed}.safetensors", tmp_path / f"{seed}.json", record, reason, {}
+        )
     asked = []
 
     def watched(trained, told, conditions, tags, total):
@@ -393,7 +466,9 @@ def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_
                 runs=[tmp_path / f"{seed}.json" for seed in seeds],
                 code=[],
             ),
-            output=Names(scores=tmp_path / "s.tsv", absent=tmp_path / "a.tsv", drawn=tmp_path / "d.h5ad"),
+            output=Names(
+                scores=tmp_path / "s.tsv", absent=tmp_path / "a.tsv", drawn=tmp_path / "d.h5ad"
+            ),
             params=Names(seeds=seeds, condition=None, incomparable=incomparable, threads=1),
             wildcards=Names(dataset="toy", model="gmvae"),
             config={"device": "cpu"},
@@ -402,7 +477,10 @@ def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(generate, "draw", watched)
             generate.main(job)
-        scores, absent = read_table(tmp_path / "s.tsv", "generation"), read_table(tmp_path / "a.tsv", "absent")
+        scores, absent = (
+            read_table(tmp_path / "s.tsv", "generation"),
+            read_table(tmp_path / "a.tsv", "absent"),
+        )
         kept = read_matrix(tmp_path / "d.h5ad")
         if drawn:
             assert scores["seed"].unique().tolist() == [0, 2]
@@ -414,6 +492,8 @@ def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_
             assert kept.n_obs == 0
             assert kept.uns["absent"] == (incomparable or "every seed failed")
         if not incomparable:
-            assert absent[["seed", "what", "reason"]].to_numpy().tolist() == [[1, "all", "the loss is nan"]]
+            assert absent[["seed", "what", "reason"]].to_numpy().tolist() == [
+                [1, "all", "the loss is nan"]
+            ]
     totals = np.expm1(real.x.toarray()).sum(axis=1)[~held_out]
     assert asked == [(TYPES, pytest.approx(np.median(totals), rel=1e-5))] * 2

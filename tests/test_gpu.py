@@ -7,25 +7,42 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.metrics import normalized_mutual_info_score
 
-from sclatent.config import Training
-from sclatent.determinism import make_deterministic
-from sclatent.latents import encode
-from sclatent.runs import TrainingData, train_run
-from sclatent.values import Values
+from sclatent.common.determinism import make_deterministic
+from sclatent.config.load import Training
+from sclatent.io.expression import Values
+from sclatent.training.encode import encode
+from sclatent.training.run import TrainingData, train_run
 
 GPU = "cuda"
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")]
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU"),
+]
 
-FAMILIES = {"pca": {}, "ae": {"latent_relu": False}, "vae": {"beta": 1e-3}, "vsc": {}, "gmvae": {"n_components": 10}}
-ROUNDING = 1e-3  # of the largest latent: what orders of summation change in encoding with the same weights
-NMI = 0.1  # what a training with other random numbers changes; seeds of one device differ by as much
+FAMILIES = {
+    "pca": {},
+    "ae": {"latent_relu": False},
+    "vae": {"beta": 1e-3},
+    "vsc": {},
+    "gmvae": {"n_components": 10},
+}
+ROUNDING = (
+    1e-3  # of the largest latent: what orders of summation change in encoding with the same weights
+)
+NMI = (
+    0.1  # what a training with other random numbers changes; seeds of one device differ by as much
+)
 
 
 @pytest.fixture(scope="module")
 def digits():
     """The 1,797 handwritten digits, scaled to 1, and what they show."""
     images, labels = load_digits(return_X_y=True)
-    values = Values((images / 16).astype(np.float32), np.arange(len(images)).astype(str), np.ones(len(images), dtype=bool))
+    values = Values(
+        (images / 16).astype(np.float32),
+        np.arange(len(images)).astype(str),
+        np.ones(len(images), dtype=bool),
+    )
     return TrainingData(values), labels
 
 
@@ -34,7 +51,13 @@ def trained_on(device: str, data: TrainingData, family: str, seed: int = 0, epoc
     make_deterministic(seed, threads=1)
     training = Training(epochs=epochs).with_phases().model_dump()
     hyperparameters = {"latent_dim": 6, **FAMILIES[family]}
-    settings = {"family": family, "hyperparameters": hyperparameters, "input": {}, "training": training, "share": None}
+    settings = {
+        "family": family,
+        "hyperparameters": hyperparameters,
+        "input": {},
+        "training": training,
+        "share": None,
+    }
     return train_run(data, None, settings, device)[0]
 
 
@@ -60,7 +83,12 @@ def test_scores_are_those_of_the_processor(digits, family):
     data, labels = digits
     scores = {}
     for device in (GPU, "cpu"):
-        latents = [encode(trained_on(device, data, family, seed, epochs=50), data.values)["mean"] for seed in range(3)]
+        latents = [
+            encode(trained_on(device, data, family, seed, epochs=50), data.values)["mean"]
+            for seed in range(3)
+        ]
         found = [KMeans(10, n_init=10, random_state=0).fit_predict(latent) for latent in latents]
-        scores[device] = np.mean([normalized_mutual_info_score(labels, clusters) for clusters in found])
+        scores[device] = np.mean(
+            [normalized_mutual_info_score(labels, clusters) for clusters in found]
+        )
     assert scores[GPU] == pytest.approx(scores["cpu"], abs=NMI)

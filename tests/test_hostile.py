@@ -30,25 +30,35 @@ from snakemake_interface_common.exceptions import WorkflowError
 from test_config import changed
 from test_fetch import CONTENT, files, folders, get, server, status, whole  # noqa: F401 - fixtures among them
 from test_paper import Build, config  # noqa: F401 - a fixture
-from test_readers import as_anndata, counts_of, kang_files, link, mtx_parts, refusal, write_10x_h5, write_parts, write_tar
+from test_readers import (
+    as_anndata,
+    counts_of,
+    kang_files,
+    link,
+    mtx_parts,
+    refusal,
+    write_10x_h5,
+    write_parts,
+    write_tar,
+)
 from test_report import rendered
 
-from sclatent.config import load
-from sclatent.datasets import Dataset, without_treated
-from sclatent.directories import download_directory, own_files
-from sclatent.errors import UserError
-from sclatent.exports import write_parquet
-from sclatent.fetch import fetch
+from sclatent.common.errors import UserError
+from sclatent.config.datasets import Dataset, without_treated
+from sclatent.config.load import load
+from sclatent.data.fetch import fetch
+from sclatent.data.ingest import ingest
+from sclatent.data.locations import download_directory, own_files
+from sclatent.data.readers.registry import read, read_annotation
 from sclatent.figures.latent_space_3d import latent_space_3d, save_page
 from sclatent.figures.style import STYLE, legend, looks_of, save
-from sclatent.headline import as_html_page
-from sclatent.ingest import ingest
-from sclatent.notebooks import execute
-from sclatent.overview import as_rst
-from sclatent.preflight import check_own_files
-from sclatent.readers import read, read_annotation
-from sclatent.report import without_markup
-from sclatent.tables import as_kind, read_table, write_table
+from sclatent.io.tables import as_kind, read_table, write_table
+from sclatent.pipeline.notebooks import execute
+from sclatent.pipeline.preflight import check_own_files
+from sclatent.pipeline.report_page import without_markup
+from sclatent.report.exports import write_parquet
+from sclatent.report.first_page import as_rst
+from sclatent.report.headline import as_html_page
 
 MARKER = "ran"  # a file that what is hostile would make
 TOUCH = f"__import__('os').system('touch {MARKER}')"
@@ -57,7 +67,9 @@ SHELL = f"$(touch {MARKER}) `touch {MARKER}`; touch {MARKER} | cat > {MARKER} & 
 TEXTS = {
     "shell": SHELL,
     "page": "</script><script>ran = 1</script><img src=x onerror=ran=1>--></td></table>&lt;",
-    "template": "{% endraw %}{{ cycler.__init__.__globals__.os.system('touch " + MARKER + "') }}{% raw %}{# #}",
+    "template": "{% endraw %}{{ cycler.__init__.__globals__.os.system('touch "
+    + MARKER
+    + "') }}{% raw %}{# #}",
     "directive": f".. include:: /etc/passwd :file:`/etc/passwd` `a`_ |b| <{MARKER}>`_",
     "typesetter": '#read("/etc/passwd") #import "x.typ": * $ x $ \\ *b* @c <d>',
     "format": "{0.__class__.__mro__} {wildcards.dataset} {config[run]} %s %(name)s",
@@ -65,8 +77,36 @@ TEXTS = {
     "mathematics": r"$\x$ \$ $ \frac $",
     "code": f'"; {TOUCH}; """ \\" \'); {TOUCH} #',
 }
-BROKEN_LINES = ["a\nb", "a\r\n.. include:: /etc/passwd", "a\tb", "\x1b]0;title\x07", "a\x00b", "a\x85b", "a\u2028b", "a\x9bb"]
-NAMES = ["../x", "/tmp/x", "-x", "--x", ".x", "a b", "a/b", "a;b", "$(x)", "`x`", "*", "{x}", "a'b", 'a"b', "~", "", "a|b", "é"]
+BROKEN_LINES = [
+    "a\nb",
+    "a\r\n.. include:: /etc/passwd",
+    "a\tb",
+    "\x1b]0;title\x07",
+    "a\x00b",
+    "a\x85b",
+    "a\u2028b",
+    "a\x9bb",
+]
+NAMES = [
+    "../x",
+    "/tmp/x",
+    "-x",
+    "--x",
+    ".x",
+    "a b",
+    "a/b",
+    "a;b",
+    "$(x)",
+    "`x`",
+    "*",
+    "{x}",
+    "a'b",
+    'a"b',
+    "~",
+    "",
+    "a|b",
+    "é",
+]
 pytestmark = pytest.mark.usefixtures("nothing_ran")
 
 
@@ -94,11 +134,17 @@ def refused(raw) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_names_that_a_path_or_a_shell_would_read_otherwise_are_refused(raw_config, name):
     for kind in ("datasets", "models", "studies"):
-        assert name in refused(changed(raw_config, kind, {**raw_config[kind], name: next(iter(raw_config[kind].values()))}))
+        assert name in refused(
+            changed(
+                raw_config, kind, {**raw_config[kind], name: next(iter(raw_config[kind].values()))}
+            )
+        )
     for place in ("run", "studies.quickstart.datasets", "studies.quickstart.models"):
         assert place in refused(changed(raw_config, place, [name]))
     if name != "a/b":  # a folder of the data directory
-        assert "images.name" in refused(changed(raw_config, "datasets.mnist.files.images.name", name))
+        assert "images.name" in refused(
+            changed(raw_config, "datasets.mnist.files.images.name", name)
+        )
 
 
 @pytest.mark.parametrize("name", ["a/../../x", "a/./x", "a//x", "a/", "a/.x", "a\\..\\x"])
@@ -109,8 +155,14 @@ def test_a_published_file_stays_within_its_folder(raw_config, name):
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        *(("datasets.mnist.files.images.urls", [url]) for url in ("file:///etc/passwd", "ftp://x.org/y", "//x.org", "data:,x")),
-        *(("datasets.digits.files.counts.package", name) for name in ("evil.sub", "__main__", ".evil", "../evil", "a-b", "")),
+        *(
+            ("datasets.mnist.files.images.urls", [url])
+            for url in ("file:///etc/passwd", "ftp://x.org/y", "//x.org", "data:,x")
+        ),
+        *(
+            ("datasets.digits.files.counts.package", name)
+            for name in ("evil.sub", "__main__", ".evil", "../evil", "a-b", "")
+        ),
         *(("models.ae.family", name) for name in ("../evil", "/tmp/evil", "base", "evil.sub")),
         *(("device", value) for value in ("cuda; touch x", ["cuda"], {"cuda": 0}, 0)),
         *(("threads", value) for value in ("1; touch x", [1], 1.5, -1, "0x2", os.system)),
@@ -124,9 +176,16 @@ def test_values_of_another_kind_are_refused_by_their_place(raw_config, place, va
 @pytest.mark.parametrize("text", BROKEN_LINES, ids=ascii)
 def test_a_text_of_more_than_a_line_is_refused_wherever_it_stands(raw_config, text):
     """One in a title would include files in the report, by a directive on a line of its own."""
-    for place in ("studies.quickstart.title", "datasets.kang.columns.batch", "datasets.kang.control", "device"):
+    for place in (
+        "studies.quickstart.title",
+        "datasets.kang.columns.batch",
+        "datasets.kang.control",
+        "device",
+    ):
         assert f"'{place}'" in refused(changed(raw_config, place, text))
-    assert "datasets.kang.keep.x.0" in refused(changed(raw_config, "datasets.kang.keep", {"x": [text]}))
+    assert "datasets.kang.keep.x.0" in refused(
+        changed(raw_config, "datasets.kang.keep", {"x": [text]})
+    )
     assert "data_directories.0" in refused(changed(raw_config, "data_directories", [text]))
     assert "models." in refused(changed(raw_config, "models", {text: raw_config["models"]["ae"]}))
     mine = {"title": "x", "files": {"counts": {"path": f"{text}.h5ad"}}, "labels": "derived"}
@@ -135,7 +194,10 @@ def test_a_text_of_more_than_a_line_is_refused_wherever_it_stands(raw_config, te
 
 def test_texts_for_people_may_hold_anything_else(raw_config):
     title = " ".join(TEXTS.values()).translate(str.maketrans("", "", "{}"))
-    assert load(changed(raw_config, "studies.quickstart.title", title)).studies["quickstart"].title == title
+    assert (
+        load(changed(raw_config, "studies.quickstart.title", title)).studies["quickstart"].title
+        == title
+    )
 
 
 def test_aliases_that_stand_for_more_than_memory_holds_are_refused_at_once(raw_config):
@@ -143,17 +205,31 @@ def test_aliases_that_stand_for_more_than_memory_holds_are_refused_at_once(raw_c
     for _ in range(30):
         huge = [huge] * 10
     began = time.monotonic()
-    for place in ("studies.quickstart.title", "datasets.kang.keep.x", "models.ae.hyperparameters.latent_dim"):
-        raw = {**raw_config, "datasets": {**raw_config["datasets"], "kang": {**raw_config["datasets"]["kang"], "keep": {}}}}
+    for place in (
+        "studies.quickstart.title",
+        "datasets.kang.keep.x",
+        "models.ae.hyperparameters.latent_dim",
+    ):
+        raw = {
+            **raw_config,
+            "datasets": {
+                **raw_config["datasets"],
+                "kang": {**raw_config["datasets"]["kang"], "keep": {}},
+            },
+        }
         assert len(refused(changed(raw, place, huge))) < 1000
     assert time.monotonic() - began < 30
 
 
-def test_a_package_is_named_such_that_nothing_is_imported_to_find_it(raw_config, tmp_path, monkeypatch):
+def test_a_package_is_named_such_that_nothing_is_imported_to_find_it(
+    raw_config, tmp_path, monkeypatch
+):
     (tmp_path / "evil").mkdir()
     (tmp_path / "evil" / "__init__.py").write_text(f"open({str(tmp_path / MARKER)!r}, 'w')")
     monkeypatch.syspath_prepend(tmp_path)
-    refused(changed(raw_config, "datasets.digits.files.counts", {"package": "evil.sub", "name": "x"}))
+    refused(
+        changed(raw_config, "datasets.digits.files.counts", {"package": "evil.sub", "name": "x"})
+    )
     assert "evil" not in sys.modules
 
 
@@ -182,26 +258,41 @@ def test_what_is_named_after_a_cell_type_is_safe_in_paths_and_shells(cell_type):
         ("elsewhere", "elsewhere", "elsewhere"),
     ],
 )
-def test_a_configuration_alone_has_files_written_to_data_only(monkeypatch, first, environment, kept):
+def test_a_configuration_alone_has_files_written_to_data_only(
+    monkeypatch, first, environment, kept
+):
     monkeypatch.setenv("SCLATENT_DATA", environment)
     assert download_directory([first, "data"]) == (kept and Path(kept))
 
 
-def test_a_download_that_no_folder_may_keep_is_refused_before_a_run(raw_config, tmp_path, monkeypatch):
+def test_a_download_that_no_folder_may_keep_is_refused_before_a_run(
+    raw_config, tmp_path, monkeypatch
+):
     monkeypatch.delenv("SCLATENT_DATA", raising=False)
     outside = tmp_path / "home"
     files = {"counts": {"name": "authorized_keys", "urls": ["https://x.org/y"]}}
     datasets = {"mine": {"title": "x", "format": "h5ad", "files": files, "labels": "derived"}}
     study = {"title": "x", "datasets": ["mine"], "models": ["pca"], "seeds": [0]}
-    raw = {**raw_config, "run": ["x"], "datasets": datasets, "studies": {"x": study}, "data_directories": [str(outside)]}
-    with pytest.raises(UserError, match=r"datasets\.mine\.files\.counts: 'authorized_keys' is in none .* put 'data' first"):
+    raw = {
+        **raw_config,
+        "run": ["x"],
+        "datasets": datasets,
+        "studies": {"x": study},
+        "data_directories": [str(outside)],
+    }
+    with pytest.raises(
+        UserError,
+        match=r"datasets\.mine\.files\.counts: 'authorized_keys' is in none .* put 'data' first",
+    ):
         check_own_files(load(raw))
     outside.mkdir()
     (outside / "authorized_keys").write_text("")
     check_own_files(load(raw))  # looking in any folder is harmless
 
 
-@pytest.mark.parametrize("name", ["{wildcards.dataset}matrix.mtx", "\x1b[31mmatrix.mtx", "a\nmatrix.mtx"], ids=ascii)
+@pytest.mark.parametrize(
+    "name", ["{wildcards.dataset}matrix.mtx", "\x1b[31mmatrix.mtx", "a\nmatrix.mtx"], ids=ascii
+)
 def test_names_in_a_folder_that_snakemake_would_read_otherwise_are_refused(tmp_path, name):
     (tmp_path / name).write_text("")
     with pytest.raises(UserError, match="has a brace or a control character") as raised:
@@ -210,7 +301,13 @@ def test_names_in_a_folder_that_snakemake_would_read_otherwise_are_refused(tmp_p
 
 
 @pytest.mark.parametrize(
-    "tag", ["python/object/apply:os.system", "python/object/new:os.system", "python/object:subprocess.Popen", "python/module:os"]
+    "tag",
+    [
+        "python/object/apply:os.system",
+        "python/object/new:os.system",
+        "python/object:subprocess.Popen",
+        "python/module:os",
+    ],
 )
 def test_a_configuration_in_yaml_makes_no_objects(raw_config, tmp_path, tag):
     """Snakemake reads the file, and a program only in one that says __use_yte__: true."""
@@ -228,9 +325,16 @@ def test_a_configuration_puts_no_file_among_the_programs(tmp_path):
     study = {"title": f"?{TOUCH}", "datasets": ["mine"], "models": ["pca"], "seeds": [0]}
     files = {"counts": {"name": "requests.py", "urls": ["http://127.0.0.1:9/x"]}}
     dataset = {"title": "x", "format": "h5ad", "files": files, "labels": "derived"}
-    hostile = {"run": ["x"], "studies": {"x": study}, "datasets": {"mine": dataset}, "data_directories": ["scripts"]}
+    hostile = {
+        "run": ["x"],
+        "studies": {"x": study},
+        "datasets": {"mine": dataset},
+        "data_directories": ["scripts"],
+    }
     (tmp_path / "hostile.yaml").write_text(yaml.safe_dump(hostile))
-    run = workflow.snakemake("--cores", "1", "--configfile", "hostile.yaml", "--", "results/files/requests.py")
+    run = workflow.snakemake(
+        "--cores", "1", "--configfile", "hostile.yaml", "--", "results/files/requests.py"
+    )
     assert run.returncode == 1
     (line,) = [line for line in run.stdout.splitlines() if line.startswith("sclatent: ")]
     assert "datasets.mine.files.counts: 'requests.py' is in none of the data directories" in line
@@ -240,25 +344,41 @@ def test_a_configuration_puts_no_file_among_the_programs(tmp_path):
 # Servers
 
 
-def test_nothing_is_downloaded_where_no_folder_may_keep_it(server, folders):  # noqa: F811
+def test_nothing_is_downloaded_where_no_folder_may_keep_it(server, folders):
     url = server.url("/file", whole())
-    file = {"name": "x", "package": None, "size": None, "sha256": None, "content_md5": None, "urls": [url]}
-    with pytest.raises(UserError, match="put 'data' first in data_directories, or set SCLATENT_DATA"):
+    file = {
+        "name": "x",
+        "package": None,
+        "size": None,
+        "sha256": None,
+        "content_md5": None,
+        "urls": [url],
+    }
+    with pytest.raises(
+        UserError, match="put 'data' first in data_directories, or set SCLATENT_DATA"
+    ):
         fetch(file, folders, None, folders[0] / "x")
     assert server.seen == []
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "gopher://127.0.0.1/x"])
-def test_a_server_that_redirects_to_another_kind_of_address_gives_nothing(server, folders, get, target):  # noqa: F811
+@pytest.mark.parametrize(
+    "target", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "gopher://127.0.0.1/x"]
+)
+def test_a_server_that_redirects_to_another_kind_of_address_gives_nothing(
+    server, folders, get, target
+):
     with pytest.raises(UserError, match="cannot be downloaded") as raised:
         get(server.url("/file", status(302, Location=target)), sha256=None)
     assert str(raised.value).isprintable()
     assert files(folders) == []
 
 
-def test_a_server_does_not_name_the_file(server, folders, get, tmp_path):  # noqa: F811
+def test_a_server_does_not_name_the_file(server, folders, get, tmp_path):
     name = "attachment; filename=../../evil"
-    assert get(server.url("/file", whole(Content_Disposition=name, Content_Location="/../evil"))) == CONTENT
+    assert (
+        get(server.url("/file", whole(Content_Disposition=name, Content_Location="/../evil")))
+        == CONTENT
+    )
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file.bin", "source"]
     assert files(folders) == ["file.bin", "source"]
 
@@ -271,14 +391,14 @@ def endless(handler):
         handler.note["sent"] += 1 << 20
 
 
-def test_no_more_is_taken_from_a_server_than_the_file_is_long(server, folders, get):  # noqa: F811
+def test_no_more_is_taken_from_a_server_than_the_file_is_long(server, folders, get):
     with pytest.raises(UserError, match=r"what the server sent has \d+ bytes, expected 1000"):
         get(server.url("/file", endless), size=1000)
     assert server.seen[0]["sent"] < 64 << 20
     assert files(folders) == []
 
 
-def test_words_of_a_server_cannot_command_the_terminal(server, get):  # noqa: F811
+def test_words_of_a_server_cannot_command_the_terminal(server, get):
     def answer(handler):
         handler.send_response(404, "\x1b]0;title\x07 \x9bgone")
         handler.end_headers()
@@ -330,7 +450,9 @@ def from_outside(kind: str, folder: Path, shape=(3, 4)):
 @pytest.mark.parametrize("kind", ["raw bytes", "link", "virtual"])
 def test_an_h5ad_that_takes_values_from_other_files_is_refused_by_the_place(tmp_path, kind):
     path = tmp_path / "cells.h5ad"
-    as_anndata(np.arange(12.0).reshape(3, 4), layers={"raw_counts": np.arange(12.0).reshape(3, 4)}).write_h5ad(path)
+    as_anndata(
+        np.arange(12.0).reshape(3, 4), layers={"raw_counts": np.arange(12.0).reshape(3, 4)}
+    ).write_h5ad(path)
     with h5py.File(path, "a") as file:
         from_outside(kind, tmp_path)(file, "layers/raw_counts")
     for layer in (None, "raw_counts"):  # what is read now and what may be read another day
@@ -340,7 +462,10 @@ def test_an_h5ad_that_takes_values_from_other_files_is_refused_by_the_place(tmp_
     assert f"{path}: layers/raw_counts" in refusal(read_annotation, [path])
 
 
-@pytest.mark.parametrize(("format", "place"), [("10x_h5", "matrix/data"), ("loom", "matrix"), ("pbmc68k_reduced", "X/data")])
+@pytest.mark.parametrize(
+    ("format", "place"),
+    [("10x_h5", "matrix/data"), ("loom", "matrix"), ("pbmc68k_reduced", "X/data")],
+)
 def test_no_format_of_hdf5_takes_values_from_other_files(tmp_path, format, place):
     path = tmp_path / "cells.h5"
     if format == "10x_h5":
@@ -412,7 +537,9 @@ def test_a_small_file_of_a_huge_table_is_refused(tmp_path):
     with h5py.File(path, "a") as file:
         attributes = dict(file["obs/kind"].attrs)
         del file["obs/kind"]
-        file.create_dataset("obs/kind", (10**15,), "f8", chunks=(1000,), compression="gzip").attrs.update(attributes)
+        file.create_dataset(
+            "obs/kind", (10**15,), "f8", chunks=(1000,), compression="gzip"
+        ).attrs.update(attributes)
     assert f"{path} cannot be read as h5ad (Unable to allocate" in refusal(counts_of, "h5ad", path)
 
 
@@ -426,7 +553,9 @@ class Pickled:
         return os.system, (f"touch {MARKER}",)
 
 
-@pytest.mark.parametrize("format", ["h5ad", "10x_h5", "loom", "10x_mtx", "csv", "digits", "idx", "pbmc68k_reduced"])
+@pytest.mark.parametrize(
+    "format", ["h5ad", "10x_h5", "loom", "10x_mtx", "csv", "digits", "idx", "pbmc68k_reduced"]
+)
 @pytest.mark.parametrize("kind", ["npz", "npy", "pickle"])
 def test_pickled_objects_are_read_by_no_format(tmp_path, format, kind):
     path = tmp_path / f"cells.{kind}"
@@ -471,35 +600,58 @@ def test_an_archive_with_links_that_stay_inside_is_refused_as_they_need_not(tmp_
         file.addfile(link(up, "../" * len(steps), tarfile.SYMTYPE))
         file.addfile(link("escape", f"{up}/../..{outside}", tarfile.SYMTYPE))
         file.addfile(tarfile.TarInfo("escape/evil"))
-    assert f"{tmp_path / 'm.tar'} is not safe to open: 'a' is a link" in refusal(counts_of, "10x_mtx", tmp_path / "m.tar")
-    parts = {"m/other": link("m/other", "matrix.mtx.gz", tarfile.SYMTYPE), **{f"m/{name}": x for name, x in mtx_parts().items()}}
-    assert "'m/other' is a link" in refusal(counts_of, "10x_mtx", write_tar(tmp_path / "inner.tar.gz", parts))
+    assert f"{tmp_path / 'm.tar'} is not safe to open: 'a' is a link" in refusal(
+        counts_of, "10x_mtx", tmp_path / "m.tar"
+    )
+    parts = {
+        "m/other": link("m/other", "matrix.mtx.gz", tarfile.SYMTYPE),
+        **{f"m/{name}": x for name, x in mtx_parts().items()},
+    }
+    assert "'m/other' is a link" in refusal(
+        counts_of, "10x_mtx", write_tar(tmp_path / "inner.tar.gz", parts)
+    )
     assert list(outside.iterdir()) == []
 
 
 def test_an_archive_within_an_archive_stays_closed(tmp_path):
-    inner = write_tar(tmp_path / "inner.tar", {f"m/{name}": content for name, content in mtx_parts().items()}, mode="w")
+    inner = write_tar(
+        tmp_path / "inner.tar",
+        {f"m/{name}": content for name, content in mtx_parts().items()},
+        mode="w",
+    )
     outer = write_tar(tmp_path / "outer.tar.gz", {"inner.tar": inner.read_bytes()})
     assert "but holds: none" in refusal(counts_of, "10x_mtx", outer)
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+)
 def test_the_archive_of_a_series_is_read_from_itself_alone(tmp_path, kind):
     paths = kang_files(tmp_path)
     sample = "GSM2560248_2.1.mtx.gz"
     target = mtx_parts()["matrix.mtx.gz"]
     (tmp_path / "outside.mtx.gz").write_bytes(target)
     with tarfile.open(paths["archive"][0]) as file:
-        parts = {member.name: file.extractfile(member).read() for member in file if member.name != sample}
-    write_tar(paths["archive"][0], {sample: link(sample, str(tmp_path / "outside.mtx.gz"), kind), **parts}, mode="w")
+        parts = {
+            member.name: file.extractfile(member).read() for member in file if member.name != sample
+        }
+    write_tar(
+        paths["archive"][0],
+        {sample: link(sample, str(tmp_path / "outside.mtx.gz"), kind), **parts},
+        mode="w",
+    )
     message = refusal(read, "geo_kang", paths)
     assert f"{paths['archive'][0]} cannot be read as the series' raw archive" in message
 
 
 def test_a_matrix_that_says_that_it_is_huge_is_refused(tmp_path):
     parts = mtx_parts(zipped=False)
-    parts["matrix.mtx"] = b"%%MatrixMarket matrix coordinate integer general\n99999999999 99999999999 1\n1 1 1\n"
-    assert "matrix.mtx holds 99999999999 cells" in refusal(counts_of, "10x_mtx", *write_parts(tmp_path / "m", parts))
+    parts["matrix.mtx"] = (
+        b"%%MatrixMarket matrix coordinate integer general\n99999999999 99999999999 1\n1 1 1\n"
+    )
+    assert "matrix.mtx holds 99999999999 cells" in refusal(
+        counts_of, "10x_mtx", *write_parts(tmp_path / "m", parts)
+    )
 
 
 # Labels and titles, and where they end up
@@ -520,7 +672,12 @@ def ingested(**names):
 
 @pytest.mark.parametrize("name", BROKEN_LINES, ids=ascii)
 def test_names_of_more_than_a_line_are_refused(name):
-    for what, called in {"label": "cell_type", "stim": "condition", "cell": "cell", "gene": "gene"}.items():
+    for what, called in {
+        "label": "cell_type",
+        "stim": "condition",
+        "cell": "cell",
+        "gene": "gene",
+    }.items():
         message = refusal(ingested, **{what: name})
         assert f"a {called} is called {name!r}, which holds a line break" in message
         assert message.isprintable()
@@ -532,15 +689,24 @@ def test_names_that_elsewhere_would_be_code_are_kept_as_they_are(tmp_path, kind)
     adata = ingested(label=text, stim=text, cell=text, gene=text)
     adata.write_h5ad(tmp_path / "cells.h5ad")
     again = ad.read_h5ad(tmp_path / "cells.h5ad")
-    names = again.obs["cell_type"].iloc[0], again.obs["condition"].iloc[0], again.obs_names[0], again.var_names[0]
+    names = (
+        again.obs["cell_type"].iloc[0],
+        again.obs["condition"].iloc[0],
+        again.obs_names[0],
+        again.var_names[0],
+    )
     assert set(names) == {text}
-    runs = pd.DataFrame([("d", "m", 0, "failed", text)], columns=["dataset", "model", "seed", "status", "reason"])
+    runs = pd.DataFrame(
+        [("d", "m", 0, "failed", text)], columns=["dataset", "model", "seed", "status", "reason"]
+    )
     runs = as_kind(runs, "runs")
     write_table(runs, tmp_path / "runs.tsv", "runs", {})
     assert read_table(tmp_path / "runs.tsv", "runs")["reason"].tolist() == [text]
     write_parquet(runs, tmp_path / "runs.parquet", "runs", {})
     column = parquet.read_table(tmp_path / "runs.parquet").column("reason")
-    assert (str(column.type), column.to_pylist()) == ("string", [text]), "a text, and no formula of a spreadsheet"
+    assert (str(column.type), column.to_pylist()) == ("string", [text]), (
+        "a text, and no formula of a spreadsheet"
+    )
 
 
 class Page(HTMLParser):
@@ -571,11 +737,17 @@ def test_tables_of_the_report_show_names_and_run_none_of_them():
     def pages(texts):
         table = pd.DataFrame({"conditions": texts.values()})
         headline = as_html_page(dict.fromkeys(texts.values(), table), texts["page"], "{}")
-        return Page(rendered(as_rst({texts["page"]: [table]}, "Read *this*.", "{}"))), Page(headline)
+        return Page(rendered(as_rst({texts["page"]: [table]}, "Read *this*.", "{}"))), Page(
+            headline
+        )
 
     for hostile, plain in zip(pages(TEXTS), pages(PLAIN), strict=True):
         assert hostile.elements == plain.elements
-        assert [cell.strip() for cell in hostile.cells] == list(TEXTS.values()) * (len(hostile.cells) // len(TEXTS)) != []
+        assert (
+            [cell.strip() for cell in hostile.cells]
+            == list(TEXTS.values()) * (len(hostile.cells) // len(TEXTS))
+            != []
+        )
 
 
 SNAKEFILE = """
@@ -596,19 +768,29 @@ rule all:
 def test_titles_in_the_report_end_no_script(tmp_path):
     """Snakemake writes them as they are into scripts of its page, where a browser takes </script> for the end of a script."""
     title = " ".join(TEXTS.values()).translate(str.maketrans("", "", "{}"))
-    for name, text in {"Snakefile": SNAKEFILE, "title.json": json.dumps(title), "a.py": "", "a.txt": ""}.items():
+    for name, text in {
+        "Snakefile": SNAKEFILE,
+        "title.json": json.dumps(title),
+        "a.py": "",
+        "a.txt": "",
+    }.items():
         (tmp_path / name).write_text(text)
     command = [sys.executable, "-m", "snakemake", "--report", "page.html"]
     subprocess.run(command, check=True, capture_output=True)
     made = (tmp_path / "page.html").read_text()
-    assert "</script><script>ran" in made, "once Snakemake does this itself, sclatent.report is of no use"
+    assert "</script><script>ran" in made, (
+        "once Snakemake does this itself, sclatent.pipeline.report_page is of no use"
+    )
     page = without_markup(made)
     assert "</script><script>ran" not in page
     elements = Page(page).elements
     assert [element for element in elements if "onerror" in element] == []
     assert elements.count(("script",)) < Page(made).elements.count(("script",))
     for name in ("results", "categories", "workflow_desc"):
-        before, after = (json.loads(re.search(f'var {name} = ([{{"].*);$', text, re.MULTILINE)[1]) for text in (made, page))
+        before, after = (
+            json.loads(re.search(f'var {name} = ([{{"].*);$', text, re.MULTILINE)[1])
+            for text in (made, page)
+        )
         assert before == after
     assert title in json.loads(re.search("var categories = (.*);$", page, re.MULTILINE)[1])
 
@@ -622,7 +804,9 @@ def test_names_in_figures_are_drawn_and_are_no_elements_and_no_formulas(tmp_path
         axis.set_xscale("log")
         legend(figure, looks_of(names))
     save(figure, tmp_path / "figure.svg", "{}")
-    elements = {element.tag.rpartition("}")[2] for element in ET.parse(tmp_path / "figure.svg").iter()}
+    elements = {
+        element.tag.rpartition("}")[2] for element in ET.parse(tmp_path / "figure.svg").iter()
+    }
     assert elements & {"script", "a", "img", "image", "foreignObject"} == set()
     assert {"path", "use", "title"} & elements
     shown = [axis.title, *axis.get_yticklabels(), *figure.legends[0].get_texts()]
@@ -634,35 +818,59 @@ def test_names_in_figures_are_drawn_and_are_no_elements_and_no_formulas(tmp_path
 def test_the_page_in_three_dimensions_shows_names_and_runs_none_of_them(tmp_path):
     elements = []
     for texts in (TEXTS, PLAIN):
-        obs = pd.DataFrame({"cell_type": pd.Categorical(list(texts.values()))}, index=list(map(str, range(len(texts)))))
-        maps = ad.AnnData(obs=obs, obsm={"tsne_3d_seed_0": np.zeros((len(texts), 3), np.float32)}, uns={"loss": '{"0": 1.0}'})
+        obs = pd.DataFrame(
+            {"cell_type": pd.Categorical(list(texts.values()))},
+            index=list(map(str, range(len(texts)))),
+        )
+        maps = ad.AnnData(
+            obs=obs,
+            obsm={"tsne_3d_seed_0": np.zeros((len(texts), 3), np.float32)},
+            uns={"loss": '{"0": 1.0}'},
+        )
         page = latent_space_3d({"d": texts["page"]}, {"m": texts["code"]}, {"d/m": maps})
         save_page(page, tmp_path / "page.html", "{}")
         elements.append(Page((tmp_path / "page.html").read_text()).elements)
     assert elements[0] == elements[1]
 
 
-@given(st.recursive(st.text(), lambda inner: st.dictionaries(st.text(), inner) | st.lists(inner), max_leaves=5))
+@given(
+    st.recursive(
+        st.text(), lambda inner: st.dictionaries(st.text(), inner) | st.lists(inner), max_leaves=5
+    )
+)
 def test_a_parameter_of_a_notebook_is_a_value_whatever_it_holds(value):
     assert ast.literal_eval(PythonTranslator.translate(value)) == value
 
 
 def test_code_in_a_parameter_of_a_notebook_does_not_run(tmp_path):
     given_to = nbformat.v4.new_code_cell("titles = {}", metadata={"tags": ["parameters"]})
-    shown = nbformat.v4.new_code_cell("import json\nfrom pathlib import Path\n\nPath(figure).write_text(json.dumps(titles))")
-    template = nbformat.v4.new_notebook(cells=[given_to, shown], metadata={"language_info": {"name": "python"}})
+    shown = nbformat.v4.new_code_cell(
+        "import json\nfrom pathlib import Path\n\nPath(figure).write_text(json.dumps(titles))"
+    )
+    template = nbformat.v4.new_notebook(
+        cells=[given_to, shown], metadata={"language_info": {"name": "python"}}
+    )
     nbformat.write(template, tmp_path / "template.ipynb")
     titles = {text: [text] for text in TEXTS.values()}
-    execute("template.ipynb", "executed.ipynb", {"titles": titles, "figure": "titles.json"}, library=tmp_path)
+    execute(
+        "template.ipynb",
+        "executed.ipynb",
+        {"titles": titles, "figure": "titles.json"},
+        library=tmp_path,
+    )
     assert json.loads((tmp_path / "titles.json").read_text()) == titles
 
 
-def test_titles_in_the_paper_are_typeset_as_they_are(tmp_path, config):  # noqa: F811
+def test_titles_in_the_paper_are_typeset_as_they_are(tmp_path, config):
     build = Build(tmp_path, config)
     title = " ".join(text for kind, text in TEXTS.items() if kind not in ("template", "format"))
     build.titles["drugs"]["title"] = f"Study {title}"
-    build.titles["drugs"]["datasets"] = dict.fromkeys(build.titles["drugs"]["datasets"], f"Data {title}")
-    build.titles["drugs"]["models"] = dict.fromkeys(build.titles["drugs"]["models"], f"Model {title}")
+    build.titles["drugs"]["datasets"] = dict.fromkeys(
+        build.titles["drugs"]["datasets"], f"Data {title}"
+    )
+    build.titles["drugs"]["models"] = dict.fromkeys(
+        build.titles["drugs"]["models"], f"Model {title}"
+    )
     build.runs("drugs", "blobs", beta_vae=1)
     runs = build.tables["drugs", "runs"]
     runs["reason"] = runs["reason"].replace("the loss is nan", f"Reason {title}")
@@ -680,7 +888,9 @@ def test_names_of_data_cannot_command_the_terminal(tmp_path):
     adata.obs[[title]].assign(kind=[f"{SHELL}", title, "b"]).to_csv(tmp_path / "labels.csv")
     files = {"counts": {"path": "cells.h5ad"}, "annotation": {"path": "labels.csv"}}
     columns = {"cell_type": "kind", "condition": "label"}
-    datasets = {"mine": {"title": SHELL, "files": files, "columns": columns, "control": TEXTS["format"]}}
+    datasets = {
+        "mine": {"title": SHELL, "files": files, "columns": columns, "control": TEXTS["format"]}
+    }
     study = {"title": SHELL, "datasets": ["mine"], "models": ["pca"], "seeds": [0]}
     workflow.configure(run=["x"], datasets=datasets, studies={"x": study})
     run = workflow.snakemake("--cores", "1", "results/data/mine/counts.h5ad")

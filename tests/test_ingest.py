@@ -10,15 +10,15 @@ import pytest
 from conftest import write_by_hand
 from scipy import sparse
 
-from sclatent import blocks
-from sclatent.blocks import is_lazy
-from sclatent.drawn import ALL, UNNAMED
-from sclatent.errors import UserError
-from sclatent.ingest import ingest, percent_mito
-from sclatent.matrices import read_large_matrix, read_matrix, write_matrix
-from sclatent.preprocess import preprocess
-from sclatent.readers import read, read_annotation
-from sclatent.summary import OVER_GROUPS, OVER_TYPES
+from sclatent.common.errors import UserError
+from sclatent.data.ingest import ingest, percent_mito
+from sclatent.data.preprocess import preprocess
+from sclatent.data.readers.registry import read, read_annotation
+from sclatent.generation.drawn import ALL, UNNAMED
+from sclatent.io import blocks
+from sclatent.io.blocks import is_lazy
+from sclatent.io.matrices import read_large_matrix, read_matrix, write_matrix
+from sclatent.report.summary import OVER_GROUPS, OVER_TYPES
 
 N_CELLS, N_GENES = 12, 6
 COUNTS = np.random.default_rng(0).poisson(2, (N_CELLS, N_GENES)).astype(np.int32)
@@ -33,7 +33,9 @@ LABELLED = {"cell_type": "type", "condition": "treatment", "batch": "donor"}
 def source(counts=COUNTS, genes=GENES, cells=CELLS, **columns):
     """What a reader returns; columns replace those of obs, or add to them."""
     obs = {"type": TYPES, "treatment": CONDITIONS, "donor": ["d1", "d2"] * 6, **columns}
-    obs = pd.DataFrame({name: values for name, values in obs.items() if values is not None}, index=cells)
+    obs = pd.DataFrame(
+        {name: values for name, values in obs.items() if values is not None}, index=cells
+    )
     values = counts if sparse.issparse(counts) else sparse.csr_matrix(counts)
     return ad.AnnData(values, obs=obs, var=pd.DataFrame(index=genes))
 
@@ -41,7 +43,9 @@ def source(counts=COUNTS, genes=GENES, cells=CELLS, **columns):
 def ingested(adata=None, annotation=None, columns=None, control=None, keep=None, drop=None):
     """Ingest with the cell type named, unless other columns are given."""
     columns = {"cell_type": "type"} if columns is None else columns
-    return ingest(source() if adata is None else adata, annotation, columns, control, keep or {}, drop or {})
+    return ingest(
+        source() if adata is None else adata, annotation, columns, control, keep or {}, drop or {}
+    )
 
 
 def refusal(*arguments, **options) -> str:
@@ -104,14 +108,18 @@ def test_counts_beyond_32_bits_are_refused_and_those_within_are_exact(dtype):
     assert ingested(source(changed(2**31 - 1, dtype=dtype))).layers["counts"][2, 4] == 2**31 - 1
 
 
-def test_the_first_value_that_is_no_count_is_named_in_later_blocks_and_among_kept_cells(monkeypatch):
+def test_the_first_value_that_is_no_count_is_named_in_later_blocks_and_among_kept_cells(
+    monkeypatch,
+):
     monkeypatch.setattr(blocks, "BLOCK", 4)
     message = refusal(source(changed(0.5, row=10)), drop={"type": ["NK"]})
     assert "gene LYZ in cell cell_10 is not a whole number" in message
     assert ingested(source(changed(0.5, row=2)), drop={"type": ["NK"]}).n_obs == 8
 
 
-@pytest.mark.parametrize("counts", [0 * COUNTS, sparse.csr_matrix(COUNTS.shape), sparse.csr_matrix(COUNTS) * 0])
+@pytest.mark.parametrize(
+    "counts", [0 * COUNTS, sparse.csr_matrix(COUNTS.shape), sparse.csr_matrix(COUNTS) * 0]
+)
 def test_counts_that_are_all_zero_are_refused(counts):
     assert "all counts are zero" in refusal(source(counts))
 
@@ -119,7 +127,9 @@ def test_counts_that_are_all_zero_are_refused(counts):
 def test_logarithms_given_as_counts_are_told_and_the_places_of_counts_named(tmp_path):
     counts = COUNTS[1:] + np.eye(11, 6, dtype=np.int32)
     logs = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e4)
-    adata = source(logs.astype(np.float32), cells=CELLS[1:], type=TYPES[1:], treatment=None, donor=None)
+    adata = source(
+        logs.astype(np.float32), cells=CELLS[1:], type=TYPES[1:], treatment=None, donor=None
+    )
     adata.layers["counts"], adata.raw = sparse.csr_matrix(counts), adata.copy()
     adata.write_h5ad(tmp_path / "a.h5ad")
     message = refusal(read("h5ad", {"counts": [tmp_path / "a.h5ad"]}))
@@ -127,7 +137,10 @@ def test_logarithms_given_as_counts_are_told_and_the_places_of_counts_named(tmp_
     assert "the values look log-normalised to 10000 a cell" in message
     assert "(this file has: raw, counts)" in message
     np.testing.assert_array_equal(
-        ingested(read("h5ad", {"counts": [tmp_path / "a.h5ad"]}, layer="counts")).layers["counts"].toarray(), counts
+        ingested(read("h5ad", {"counts": [tmp_path / "a.h5ad"]}, layer="counts"))
+        .layers["counts"]
+        .toarray(),
+        counts,
     )
 
 
@@ -146,13 +159,18 @@ def test_genes_in_the_place_of_cells_are_refused_as_transposed():
     names = [f"ENSG{i:011d}" for i in range(13_714)]
     adata = ad.AnnData(sparse.csr_matrix((13_714, 20)), obs=pd.DataFrame(index=names))
     message = refusal(adata)
-    assert "the 13714 cells have names of genes (the first: ENSG00000000000, ENSG00000000001" in message
+    assert (
+        "the 13714 cells have names of genes (the first: ENSG00000000000, ENSG00000000001"
+        in message
+    )
     assert "transposed; give it with cells in rows" in message
 
 
 @pytest.mark.parametrize("form", ["{}", "{}-1", "{}-12", "{}.1", "sample1_{}-1", "s:{}"])
 def test_cells_in_the_place_of_genes_are_refused_as_transposed(form):
-    names = [form.format("".join("ACGT"[(i >> 2 * j) % 4] for j in range(16))) for i in range(N_GENES)]
+    names = [
+        form.format("".join("ACGT"[(i >> 2 * j) % 4] for j in range(16))) for i in range(N_GENES)
+    ]
     assert "the 6 genes have names of cells" in refusal(source(genes=names))
 
 
@@ -215,7 +233,9 @@ def forms():
         "unsorted": shuffled,
         "explicit zeros": padded,
         "duplicates": sparse.csr_matrix((split, halves[1][order], indptr), shape=COUNTS.shape),
-        "duplicates of fractions": sparse.csr_matrix((fractions, halves[1][order], indptr), shape=COUNTS.shape),
+        "duplicates of fractions": sparse.csr_matrix(
+            (fractions, halves[1][order], indptr), shape=COUNTS.shape
+        ),
     }
 
 
@@ -255,12 +275,18 @@ def test_dense_counts_are_stored_sparse_with_a_warning(caplog):
 @pytest.mark.parametrize("large", [False, True], ids=["in memory", "block by block"])
 @pytest.mark.parametrize("layout", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("dtype", ["<i4", ">i4", "<f4", ">f8", "<u2", "<f2", ">i8"])
-def test_every_form_of_the_counts_in_a_file_gives_the_same_csr(tmp_path, monkeypatch, dtype, layout, large):
+def test_every_form_of_the_counts_in_a_file_gives_the_same_csr(
+    tmp_path, monkeypatch, dtype, layout, large
+):
     if large:
         monkeypatch.setattr(blocks, "LARGE", 5)
         monkeypatch.setattr(blocks, "BLOCK", 5)
-    write_by_hand(tmp_path / "a.h5ad", source(), COUNTS, dtype, index_dtype=f"{dtype[0]}i4", layout=layout)
-    adata = written_and_read(ingested(read("h5ad", {"counts": [tmp_path / "a.h5ad"]})), tmp_path / "counts.h5ad")
+    write_by_hand(
+        tmp_path / "a.h5ad", source(), COUNTS, dtype, index_dtype=f"{dtype[0]}i4", layout=layout
+    )
+    adata = written_and_read(
+        ingested(read("h5ad", {"counts": [tmp_path / "a.h5ad"]})), tmp_path / "counts.h5ad"
+    )
     counts, expected = adata.layers["counts"], sparse.csr_matrix(COUNTS)
     assert counts.dtype == np.int32
     for part in ("data", "indices", "indptr"):
@@ -268,7 +294,9 @@ def test_every_form_of_the_counts_in_a_file_gives_the_same_csr(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("dense", [False, True], ids=["sparse", "dense"])
-def test_counts_read_block_by_block_give_the_same_file_as_in_memory(tmp_path, monkeypatch, dense, caplog):
+def test_counts_read_block_by_block_give_the_same_file_as_in_memory(
+    tmp_path, monkeypatch, dense, caplog
+):
     adata = source(type=[*TYPES[:-1], None])
     adata.X = COUNTS.astype(np.float32) if dense else sparse.csr_matrix(COUNTS.astype(np.float32))
     adata.write_h5ad(tmp_path / "a.h5ad")
@@ -278,7 +306,10 @@ def test_counts_read_block_by_block_give_the_same_file_as_in_memory(tmp_path, mo
         monkeypatch.setattr(blocks, "BLOCK", 5 if kind == "lazy" else 4096)
         caplog.clear()
         result = ingested(
-            read("h5ad", {"counts": [tmp_path / "a.h5ad"]}), drop={"donor": ["d2"]}, columns=LABELLED, control="ctrl"
+            read("h5ad", {"counts": [tmp_path / "a.h5ad"]}),
+            drop={"donor": ["d2"]},
+            columns=LABELLED,
+            control="ctrl",
         )
         assert is_lazy(result.layers["counts"]) == (kind == "lazy")
         assert ("the matrix is dense" in caplog.text) == dense
@@ -294,7 +325,11 @@ def test_counts_read_block_by_block_give_the_same_file_as_in_memory(tmp_path, mo
 def test_faults_are_found_block_by_block(tmp_path, monkeypatch, dense):
     monkeypatch.setattr(blocks, "LARGE", 5)
     monkeypatch.setattr(blocks, "BLOCK", 5)
-    for value, fault in ((1.5, "is not a whole number"), (np.nan, "is not finite"), (2**31, "is larger than a count can be")):
+    for value, fault in (
+        (1.5, "is not a whole number"),
+        (np.nan, "is not finite"),
+        (2**31, "is larger than a count can be"),
+    ):
         adata = source()
         adata.X = changed(value, row=11) if dense else sparse.csr_matrix(changed(value, row=11))
         adata.write_h5ad(tmp_path / "a.h5ad")
@@ -318,7 +353,9 @@ def test_counts_go_through_a_file_and_come_back_block_by_block(tmp_path, monkeyp
     monkeypatch.setattr(blocks, "LARGE", 5)
     monkeypatch.setattr(blocks, "BLOCK", 5)
     result, *_ = preprocess(read_large_matrix(tmp_path / "counts.h5ad"), {}, "none")
-    np.testing.assert_array_equal(np.concatenate([part.toarray() for _, part in blocks.row_blocks(result.X)]), COUNTS)
+    np.testing.assert_array_equal(
+        np.concatenate([part.toarray() for _, part in blocks.row_blocks(result.X)]), COUNTS
+    )
 
 
 # Mitochondrial share
@@ -339,7 +376,10 @@ def test_genes_that_only_look_mitochondrial_do_not_count(tmp_path, genes):
 
 def test_a_mitochondrial_threshold_without_such_genes_is_refused_with_the_cure():
     adata = ingested(source(genes=[f"ENSG{i:011d}" for i in range(N_GENES)]))
-    with pytest.raises(UserError, match=r"no gene is named MT-.*leave it out, or name the column .* in columns\.gene"):
+    with pytest.raises(
+        UserError,
+        match=r"no gene is named MT-.*leave it out, or name the column .* in columns\.gene",
+    ):
         preprocess(adata, {"max_percent_mito": 5})
 
 
@@ -360,7 +400,9 @@ def test_a_share_is_taken_from_formats_that_name_labels_themselves_alone():
     shares = np.linspace(0, 100, N_CELLS)
     adata = source(pct_counts_mt=shares)
     computed = ingested(drop={"type": ["B"]}).obs["pct_counts_mt"]
-    np.testing.assert_array_equal(ingested(adata, drop={"type": ["B"]}).obs["pct_counts_mt"], computed)
+    np.testing.assert_array_equal(
+        ingested(adata, drop={"type": ["B"]}).obs["pct_counts_mt"], computed
+    )
     adata.uns["labelled"] = True
     result = ingested(adata, drop={"type": ["B"]})
     np.testing.assert_allclose(result.obs["pct_counts_mt"], shares[np.array(TYPES) != "B"])
@@ -373,11 +415,16 @@ def test_a_share_is_taken_from_formats_that_name_labels_themselves_alone():
 def test_a_label_column_that_is_not_there_is_refused_with_the_nearest(label):
     columns = {**LABELLED, label: LABELLED[label][:-1] + "x"}
     message = refusal(columns=columns, control="ctrl")
-    assert f"obs has no column '{columns[label]}'; did you mean '{LABELLED[label]}'? known: donor, treatment, type" in message
+    assert (
+        f"obs has no column '{columns[label]}'; did you mean '{LABELLED[label]}'? known: donor, treatment, type"
+        in message
+    )
 
 
 def test_a_label_column_like_no_other_is_refused_with_all():
-    assert "obs has no column 'louvain'; known: donor, treatment, type" in refusal(columns={"cell_type": "louvain"})
+    assert "obs has no column 'louvain'; known: donor, treatment, type" in refusal(
+        columns={"cell_type": "louvain"}
+    )
 
 
 def test_a_gene_column_that_is_not_there_is_refused_with_the_nearest():
@@ -389,7 +436,10 @@ def test_a_gene_column_that_is_not_there_is_refused_with_the_nearest():
 
 def test_a_control_that_no_cell_has_is_refused_with_the_nearest():
     message = refusal(columns=LABELLED, control="crtl")
-    assert "control is 'crtl', which no cell has as its condition; did you mean 'ctrl'? known: ctrl, stim" in message
+    assert (
+        "control is 'crtl', which no cell has as its condition; did you mean 'ctrl'? known: ctrl, stim"
+        in message
+    )
 
 
 def test_levels_that_no_kept_cell_has_are_gone():
@@ -410,12 +460,15 @@ def test_labels_that_say_nothing_are_missing(tmp_path, missing):
 @pytest.mark.parametrize("label", ["cell_type", "condition"])
 @pytest.mark.parametrize("name", [ALL, UNNAMED, OVER_TYPES, OVER_GROUPS])
 def test_a_label_with_a_name_that_results_need_is_refused(label, name):
-    assert f"a {label} is called '{name}'" in refusal(source(kind=["a", "b", name] * 4), columns={label: "kind"})
+    assert f"a {label} is called '{name}'" in refusal(
+        source(kind=["a", "b", name] * 4), columns={label: "kind"}
+    )
 
 
 def test_cells_without_a_label_are_refused_once_quality_control_is_done():
     with pytest.raises(
-        UserError, match=r"3 of the 12 cells .* have no cell_type \(the first: cell_2, cell_6, cell_10\).*drop_unlab"
+        UserError,
+        match=r"3 of the 12 cells .* have no cell_type \(the first: cell_2, cell_6, cell_10\).*drop_unlab",
     ):
         preprocess(ingested(source(type=PARTLY)), {})
 
@@ -468,7 +521,12 @@ def test_cells_named_by_numbers_are_named_by_text(tmp_path):
     with h5py.File(tmp_path / "a.h5ad", "w") as file:
         group = file.create_group("obs")
         group.attrs.update(
-            {"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index", "column-order": ["type"]}
+            {
+                "encoding-type": "dataframe",
+                "encoding-version": "0.2.0",
+                "_index": "_index",
+                "column-order": ["type"],
+            }
         )
         ad.io.write_elem(group, "_index", np.arange(N_CELLS))
         ad.io.write_elem(group, "type", np.arange(N_CELLS) // 6)
@@ -501,7 +559,9 @@ def test_a_gene_without_a_symbol_keeps_its_name_and_a_warning_says_so(caplog):
 
 
 def test_of_many_known_names_twenty_are_listed():
-    message = refusal(source(**{f"column_{i}": TYPES for i in range(30)}), columns={"cell_type": "louvain"})
+    message = refusal(
+        source(**{f"column_{i}": TYPES for i in range(30)}), columns={"cell_type": "louvain"}
+    )
     assert message.count("column_") == 20
     assert message.endswith(" and 13 more")
 
@@ -510,12 +570,18 @@ def test_of_many_known_names_twenty_are_listed():
 
 
 def choosing():
-    return source(clusters=[0, 1, 2] * 4, doublet=[True] + [False] * 11, note=["x"] * 6 + [None] * 6)
+    return source(
+        clusters=[0, 1, 2] * 4, doublet=[True] + [False] * 11, note=["x"] * 6 + [None] * 6
+    )
 
 
 def test_whole_numbers_with_gaps_are_chosen_and_shown_without_a_point():
     adata = source(cluster=[1.0, 2.0, np.nan] * 4)
-    assert ingested(adata, keep={"cluster": [1]}).n_obs == ingested(adata, keep={"cluster": [1.0]}).n_obs == 4
+    assert (
+        ingested(adata, keep={"cluster": [1]}).n_obs
+        == ingested(adata, keep={"cluster": [1.0]}).n_obs
+        == 4
+    )
     assert ingested(adata, drop={"cluster": ["2"]}).n_obs == 8
     message = refusal(adata, keep={"cluster": ["nan"]})
     assert "no cell has 'nan' in column 'cluster'" in message
@@ -541,7 +607,9 @@ def test_a_column_that_neither_obs_nor_the_annotation_has_is_refused_so():
     ],
 )
 def test_cells_are_kept_and_dropped_by_their_values(keep, drop, expected):
-    adata = ingested(choosing(), columns={"batch": "donor"} if len(expected) == 5 else {}, keep=keep, drop=drop)
+    adata = ingested(
+        choosing(), columns={"batch": "donor"} if len(expected) == 5 else {}, keep=keep, drop=drop
+    )
     assert list(adata.obs_names) == [CELLS[i] for i in expected]
     np.testing.assert_array_equal(adata.layers["counts"].toarray(), COUNTS[expected])
 
@@ -561,12 +629,18 @@ def test_a_value_that_no_cell_has_is_refused_with_the_nearest(what, column, valu
 
 
 def test_a_column_to_choose_by_that_is_not_there_is_refused_with_the_nearest():
-    assert "obs has no column 'doublets'; did you mean 'doublet'?" in refusal(choosing(), drop={"doublets": [True]})
+    assert "obs has no column 'doublets'; did you mean 'doublet'?" in refusal(
+        choosing(), drop={"doublets": [True]}
+    )
 
 
 def test_a_choice_that_leaves_no_cell_is_refused():
-    assert "keep and drop leave none of the 12 cells" in refusal(keep={"type": ["B"]}, drop={"type": ["B"]})
-    assert "keep and drop leave none" in refusal(choosing(), keep={"doublet": [True], "treatment": ["stim"]})
+    assert "keep and drop leave none of the 12 cells" in refusal(
+        keep={"type": ["B"]}, drop={"type": ["B"]}
+    )
+    assert "keep and drop leave none" in refusal(
+        choosing(), keep={"doublet": [True], "treatment": ["stim"]}
+    )
 
 
 # Annotations
@@ -582,13 +656,19 @@ def test_an_annotation_is_joined_by_the_names_of_cells(tmp_path, name):
         ad.AnnData(obs=table).write_h5ad(tmp_path / name)
     else:
         table.to_csv(tmp_path / name, sep="," if "csv" in name else "\t")
-    adata = ingested(source(), read_annotation([tmp_path / name]), BY_LABEL, keep={"score": [0, 1, 3, 4, 5, 8]})
+    adata = ingested(
+        source(), read_annotation([tmp_path / name]), BY_LABEL, keep={"score": [0, 1, 3, 4, 5, 8]}
+    )
     assert list(adata.obs_names) == [CELLS[i] for i in (0, 1, 3, 4, 5, 8)]
     assert list(adata.obs["cell_type"]) == ["B", "T", "B", "T", "NK", "NK"]
 
 
-@pytest.mark.parametrize("labels", [[1, 2] * 5, [True, False] * 5, ["1", "2"] * 5], ids=["whole", "boolean", "text"])
-def test_cells_that_an_annotation_leaves_out_have_no_label_and_the_others_keep_theirs(tmp_path, labels):
+@pytest.mark.parametrize(
+    "labels", [[1, 2] * 5, [True, False] * 5, ["1", "2"] * 5], ids=["whole", "boolean", "text"]
+)
+def test_cells_that_an_annotation_leaves_out_have_no_label_and_the_others_keep_theirs(
+    tmp_path, labels
+):
     table = pd.DataFrame({"label": labels}, index=CELLS[2:])
     adata = written_and_read(ingested(source(), table, BY_LABEL), tmp_path / "counts.h5ad")
     assert list(adata.obs["cell_type"].isna()) == [True, True] + [False] * 10
@@ -598,16 +678,23 @@ def test_cells_that_an_annotation_leaves_out_have_no_label_and_the_others_keep_t
 
 def test_labels_that_say_nothing_in_a_text_are_missing(tmp_path):
     (tmp_path / "a.tsv").write_text(
-        "cell\tlabel\n" + "".join(f"{cell}\t{label}\n" for cell, label in zip(CELLS, ["B", "NA", ""] * 4, strict=True))
+        "cell\tlabel\n"
+        + "".join(
+            f"{cell}\t{label}\n" for cell, label in zip(CELLS, ["B", "NA", ""] * 4, strict=True)
+        )
     )
-    with pytest.raises(UserError, match="8 of the 12 cells that pass quality control have no cell_type"):
+    with pytest.raises(
+        UserError, match="8 of the 12 cells that pass quality control have no cell_type"
+    ):
         preprocess(ingested(source(), read_annotation([tmp_path / "a.tsv"]), BY_LABEL), {})
 
 
 def test_an_annotation_of_other_cells_is_refused_with_the_first_name_of_both():
     table = LABELS.set_axis([f"{cell}-1" for cell in CELLS])
     message = refusal(source(), table, BY_LABEL)
-    assert "names none of the cells: its first is 'cell_0-1', that of the counts 'cell_0'" in message
+    assert (
+        "names none of the cells: its first is 'cell_0-1', that of the counts 'cell_0'" in message
+    )
 
 
 def test_an_annotation_of_more_cells_is_joined():
@@ -617,7 +704,9 @@ def test_an_annotation_of_more_cells_is_joined():
 
 def test_an_annotation_that_repeats_a_cell_is_refused_with_its_name():
     table = LABELS.set_axis([*CELLS[:-1], CELLS[3]])
-    assert "the annotation names the cell 'cell_3' more than once; keep one row a cell" in refusal(source(), table, BY_LABEL)
+    assert "the annotation names the cell 'cell_3' more than once; keep one row a cell" in refusal(
+        source(), table, BY_LABEL
+    )
 
 
 def test_repeated_cells_of_the_counts_share_their_annotation():
@@ -632,7 +721,9 @@ def test_an_empty_annotation_is_refused(table):
 
 
 def test_a_column_that_both_have_is_taken_from_the_annotation_with_a_warning(caplog):
-    adata = ingested(source(), LABELS.rename(columns={"label": "donor"}), {"cell_type": "type", "batch": "donor"})
+    adata = ingested(
+        source(), LABELS.rename(columns={"label": "donor"}), {"cell_type": "type", "batch": "donor"}
+    )
     assert list(adata.obs["batch"]) == list(LABELS["label"])
     assert "column 'donor' of the annotation takes the place of the one in obs" in caplog.text
     assert caplog.records[0].levelno == logging.WARNING
@@ -640,14 +731,20 @@ def test_a_column_that_both_have_is_taken_from_the_annotation_with_a_warning(cap
 
 def test_a_misspelt_column_of_an_annotation_is_refused_with_the_nearest():
     message = refusal(source(), LABELS, {"cell_type": "lable"})
-    assert "has no column 'lable'; did you mean 'label'? known: donor, label, score, treatment, type" in message
+    assert (
+        "has no column 'lable'; did you mean 'label'? known: donor, label, score, treatment, type"
+        in message
+    )
 
 
 # Real data
 
 
 def test_pbmc3k_comes_out_with_all_its_counts(data_dir):
-    adata = ingested(read("h5ad", {"counts": [data_dir / "pbmc3k_raw.h5ad"]}), columns={"cell_type": "okunator_cell_type"})
+    adata = ingested(
+        read("h5ad", {"counts": [data_dir / "pbmc3k_raw.h5ad"]}),
+        columns={"cell_type": "okunator_cell_type"},
+    )
     counts = adata.layers["counts"]
     assert (counts.nnz, counts.sum(dtype=np.int64)) == (2_286_884, 6_390_631)
     assert counts.has_sorted_indices

@@ -6,8 +6,14 @@ import torch
 from scipy import stats
 from torch.distributions import Bernoulli, NegativeBinomial, Normal
 
-from sclatent.likelihoods import LIKELIHOODS, nb_log_prob, poisson_log_prob, squared_error, zinb_log_prob
 from sclatent.models.hyperparameters import COUNTS, Likelihood, VariationalHyperparameters
+from sclatent.nn.likelihoods import (
+    LIKELIHOODS,
+    nb_log_prob,
+    poisson_log_prob,
+    squared_error,
+    zinb_log_prob,
+)
 
 B, H, G = 6, 5, 8
 GAUSSIAN = ["mse", "gauss1", "gauss_gene", "sigma_shared", "sigma_opt"]
@@ -25,7 +31,9 @@ def deterministic():
 def build(name, output="linear", dtype=torch.float64):
     """A head whose own parameters, beside the weights, are not at their initial values, in training mode."""
     torch.manual_seed(3)
-    head = LIKELIHOODS[name](H, G, VariationalHyperparameters(likelihood=name, output=output)).to(dtype)
+    head = LIKELIHOODS[name](H, G, VariationalHyperparameters(likelihood=name, output=output)).to(
+        dtype
+    )
     with torch.no_grad():
         for parameter_name, parameter in head.named_parameters():
             if parameter_name.startswith("free_"):
@@ -64,9 +72,13 @@ LOG_PROBS = {
     "gauss1": lambda head, h, x: Normal(head.linear(h), ONE).log_prob(x),
     "gauss_gene": lambda head, h, x: Normal(head.linear(h), head.log_sigma().exp()).log_prob(x),
     "sigma_shared": lambda head, h, x: Normal(head.linear(h), head.log_sigma().exp()).log_prob(x),
-    "bernoulli": lambda head, h, x: Bernoulli(logits=head.linear(h), validate_args=False).log_prob(x),
+    "bernoulli": lambda head, h, x: Bernoulli(logits=head.linear(h), validate_args=False).log_prob(
+        x
+    ),
     "poisson": lambda head, h, x: torch.distributions.Poisson(rates(head, h, x)).log_prob(x),
-    "nb": lambda head, h, x: negative_binomial(rates(head, h, x), head.log_theta().exp()).log_prob(x),
+    "nb": lambda head, h, x: negative_binomial(rates(head, h, x), head.log_theta().exp()).log_prob(
+        x
+    ),
     "zinb": zinb_by_definition,
 }
 
@@ -89,7 +101,11 @@ def test_output_shapes_the_mean_that_the_nll_sees(name, output):
     mean = getattr(torch.nn.functional, output)(head.linear(h))
     torch.testing.assert_close(head.mean(h), mean)
     nll, log_sigma = head.nll(h, x), head.log_sigma()
-    expected = squared_error(x, mean) if name == "mse" else -Normal(mean, log_sigma.exp()).log_prob(x).sum(-1)
+    expected = (
+        squared_error(x, mean)
+        if name == "mse"
+        else -Normal(mean, log_sigma.exp()).log_prob(x).sum(-1)
+    )
     torch.testing.assert_close(nll, expected)
 
 
@@ -104,7 +120,9 @@ def test_mse_is_the_squared_error_and_a_gaussian_of_variance_a_half_up_to_a_cons
 @pytest.mark.parametrize(("name", "axis"), [("gauss_gene", 0), ("sigma_shared", (0, 1))])
 def test_the_learned_sigma_is_best_at_the_root_mean_square_of_the_residuals(name, axis):
     head, h, x = build(name), hidden(200), 0.5 * cells(name, 200)
-    optimiser = torch.optim.LBFGS([head.free_log_sigma], max_iter=100, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [head.free_log_sigma], max_iter=100, line_search_fn="strong_wolfe"
+    )
 
     def closure():
         optimiser.zero_grad()
@@ -123,7 +141,9 @@ def test_sigmas_keep_within_their_bounds():
         with torch.no_grad():
             gene.free_log_sigma.fill_(value)
             shared.free_log_sigma.fill_(value)
-        torch.testing.assert_close(gene.log_sigma(), torch.full((G,), gene_bound, dtype=torch.float64))
+        torch.testing.assert_close(
+            gene.log_sigma(), torch.full((G,), gene_bound, dtype=torch.float64)
+        )
         assert shared.log_sigma().item() == pytest.approx(shared_bound)
 
 
@@ -136,7 +156,9 @@ def test_sigma_opt_averages_to_its_formula_with_the_gradient_of_the_log_of_the_e
     mse = (x - head.mean(h)).square().mean()
     loss = head.nll(h, x).mean()
     expected = G / 2 * ((2 * math.pi * mse).log() + 1)
-    torch.testing.assert_close(loss, expected, rtol=1e-4, atol=0)  # up to the floor of sigma, here 2e-3 of it
+    torch.testing.assert_close(
+        loss, expected, rtol=1e-4, atol=0
+    )  # up to the floor of sigma, here 2e-3 of it
     for actual, wanted in zip(gradient(loss, head), gradient(G / 2 * mse.log(), head), strict=True):
         torch.testing.assert_close(actual, wanted, rtol=1e-4, atol=1e-8)
     assert head.log_sigma().item() == pytest.approx(0.5 * mse.log().item(), abs=0.01)
@@ -148,7 +170,9 @@ def test_sigma_opt_explains_each_cell_by_a_gaussian_of_the_last_training_batch()
     sigma = head.log_sigma().exp()
     torch.testing.assert_close(nll, -Normal(head.mean(h), sigma).log_prob(x).sum(-1))
     head.eval()
-    torch.testing.assert_close(head.nll(h[:2], 3 * x[:2]), -Normal(head.mean(h[:2]), sigma).log_prob(3 * x[:2]).sum(-1))
+    torch.testing.assert_close(
+        head.nll(h[:2], 3 * x[:2]), -Normal(head.mean(h[:2]), sigma).log_prob(3 * x[:2]).sum(-1)
+    )
     assert head.log_sigma().exp().item() == sigma.item()
     assert head.state_dict()["last_log_sigma"].exp() == sigma
 
@@ -163,8 +187,12 @@ def test_sigma_opt_has_a_floor_where_the_reconstruction_is_perfect():
 def test_counts_have_their_known_probabilities():
     log_mean, log_theta, logit = torch.log(2 * ONE), torch.log(1.5 * ONE), -ONE
     assert nb_log_prob(3 * ONE, log_mean, log_theta).item() == pytest.approx(-2.167035, abs=1e-6)
-    assert zinb_log_prob(0 * ONE, log_mean, log_theta, logit).item() == pytest.approx(-0.746439, abs=1e-6)
-    assert zinb_log_prob(3 * ONE, log_mean, log_theta, logit).item() == pytest.approx(-2.480297, abs=1e-6)
+    assert zinb_log_prob(0 * ONE, log_mean, log_theta, logit).item() == pytest.approx(
+        -0.746439, abs=1e-6
+    )
+    assert zinb_log_prob(3 * ONE, log_mean, log_theta, logit).item() == pytest.approx(
+        -2.480297, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("mean", [0.01, 2.0, 60.0])
@@ -177,14 +205,24 @@ def test_probabilities_of_counts_are_those_of_scipy_and_sum_to_1(mean, theta):
     few = slice(0, 200)
     scipy_nb = torch.from_numpy(stats.nbinom.logpmf(x[few].numpy(), theta, theta / (theta + mean)))
     torch.testing.assert_close(nb[few], scipy_nb, rtol=1e-9, atol=1e-9)
-    torch.testing.assert_close(poisson[few], torch.from_numpy(stats.poisson.logpmf(x[few].numpy(), mean)), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(
+        poisson[few],
+        torch.from_numpy(stats.poisson.logpmf(x[few].numpy(), mean)),
+        rtol=1e-9,
+        atol=1e-9,
+    )
     for log_prob in (nb, poisson, zinb):
         assert log_prob.exp().sum().item() == pytest.approx(1, abs=1e-9)
 
 
 def test_the_negative_binomial_becomes_a_poisson_as_theta_grows():
     x, log_mean = torch.arange(20.0).double(), math.log(4) * ONE
-    torch.testing.assert_close(nb_log_prob(x, log_mean, math.log(1e8) * ONE), poisson_log_prob(x, log_mean), atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        nb_log_prob(x, log_mean, math.log(1e8) * ONE),
+        poisson_log_prob(x, log_mean),
+        atol=1e-5,
+        rtol=0,
+    )
 
 
 @pytest.mark.parametrize("name", ["nb", "zinb"])
@@ -193,7 +231,9 @@ def test_theta_keeps_within_its_bounds(name):
     for value, bound in [(-1e3, 1e-4), (1e3, 1e4)]:
         with torch.no_grad():
             head.free_log_theta.fill_(value)
-        torch.testing.assert_close(head.log_theta().exp(), torch.full((G,), bound, dtype=torch.float64))
+        torch.testing.assert_close(
+            head.log_theta().exp(), torch.full((G,), bound, dtype=torch.float64)
+        )
 
 
 def test_expected_counts_have_the_library_as_their_total():
@@ -202,7 +242,9 @@ def test_expected_counts_have_the_library_as_their_total():
         head = build(name)
         torch.testing.assert_close(head.mean(h).sum(-1), torch.full((B,), 1e4, dtype=torch.float64))
         head.library.fill_(250)
-        torch.testing.assert_close(head.mean(h).sum(-1), torch.full((B,), 250.0, dtype=torch.float64))
+        torch.testing.assert_close(
+            head.mean(h).sum(-1), torch.full((B,), 250.0, dtype=torch.float64)
+        )
         assert head.state_dict()["library"] == 250
 
 
@@ -259,7 +301,9 @@ def test_nll_has_the_gradients_of_finite_differences(name):
         return torch.func.functional_call(head, dict(zip(names, values, strict=True)), (h, x))
 
     head.forward = head.nll
-    assert torch.autograd.gradcheck(nll, (hidden().requires_grad_(), *(v.detach().requires_grad_() for v in values)))
+    assert torch.autograd.gradcheck(
+        nll, (hidden().requires_grad_(), *(v.detach().requires_grad_() for v in values))
+    )
 
 
 EXTREME = {

@@ -5,8 +5,8 @@ import pytest
 from sklearn.datasets import make_blobs
 from sklearn.manifold import trustworthiness
 
-from sclatent.tsne import tsne
-from sclatent.umap import umap
+from sclatent.embedding.tsne import tsne
+from sclatent.embedding.umap_map import umap
 
 
 @pytest.fixture(scope="module")

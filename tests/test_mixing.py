@@ -5,7 +5,13 @@ import pytest
 from scipy.stats import rankdata
 from sklearn.model_selection import StratifiedKFold
 
-from sclatent.mixing import NotApplicableError, group_auc, mixing, mixing_entropy, mixing_silhouette
+from sclatent.metrics.mixing import (
+    NotApplicableError,
+    group_auc,
+    mixing,
+    mixing_entropy,
+    mixing_silhouette,
+)
 
 N = 400
 
@@ -61,7 +67,10 @@ def test_silhouette_is_that_of_its_definition(rng):
     distance = np.linalg.norm(latent[:, None] - latent, axis=2)
 
     def silhouette(i, cells):
-        mean = {g: distance[i, [j for j in cells if group[j] == g and j != i]].mean() for g in set(group[cells])}
+        mean = {
+            g: distance[i, [j for j in cells if group[j] == g and j != i]].mean()
+            for g in set(group[cells])
+        }
         near = mean.pop(group[i])
         return (min(mean.values()) - near) / max(near, min(mean.values()))
 
@@ -108,33 +117,69 @@ def test_more_than_two_groups_are_told_one_from_the_rest(rng):
 
 def test_a_dead_dimension_and_the_scale_of_others_do_not_matter(types, group):
     scaled = np.column_stack([types * [1e-3, 1, 1e3, 1], np.zeros(N)])
-    assert group_auc(scaled, group, seed=0) == pytest.approx(group_auc(types, group, seed=0), abs=1e-3)
+    assert group_auc(scaled, group, seed=0) == pytest.approx(
+        group_auc(types, group, seed=0), abs=1e-3
+    )
 
 
 def test_in_a_dead_latent_groups_cannot_be_told(group, labels):
     dead = np.zeros((N, 3), dtype=np.float32)
-    assert (mixing_silhouette(dead, group, labels, seed=0), group_auc(dead, group, seed=0)) == (1, 0.5)
+    assert (mixing_silhouette(dead, group, labels, seed=0), group_auc(dead, group, seed=0)) == (
+        1,
+        0.5,
+    )
 
 
 def test_many_cells_are_drawn_and_repeat(rng):
-    latent, group, labels = rng.normal(size=(6000, 2)), rng.choice(list("xy"), 6000), rng.choice(list("ab"), 6000)
+    latent, group, labels = (
+        rng.normal(size=(6000, 2)),
+        rng.choice(list("xy"), 6000),
+        rng.choice(list("ab"), 6000),
+    )
     first = mixing_silhouette(latent, group, labels, seed=0)
-    assert first == mixing_silhouette(latent, group, labels, seed=0) != mixing_silhouette(latent, group, labels, seed=1)
+    assert (
+        first
+        == mixing_silhouette(latent, group, labels, seed=0)
+        != mixing_silhouette(latent, group, labels, seed=1)
+    )
     assert group_auc(latent, group, seed=0) == group_auc(latent, group, seed=0)
 
 
 @pytest.mark.parametrize(
     ("group", "reasons"),
     [
-        (["x"] * 40, {"mixing_silhouette": "no label has", "mixing_entropy": "one group", "group_auc": "one group"}),
+        (
+            ["x"] * 40,
+            {
+                "mixing_silhouette": "no label has",
+                "mixing_entropy": "one group",
+                "group_auc": "one group",
+            },
+        ),
         (["x"] * 36 + ["y"] * 4, {"group_auc": "a group has fewer than 5 cells"}),
         (["x"] * 7 + ["y"] * 7, {"mixing_entropy": "no more than 15 cells"}),
-        (["x"], {"mixing_silhouette": "no label has", "mixing_entropy": "no more than 15", "group_auc": "one group"}),
-        (["x", "y"], {"mixing_silhouette": "no label has", "mixing_entropy": "no more than 15", "group_auc": "fewer than 5"}),
+        (
+            ["x"],
+            {
+                "mixing_silhouette": "no label has",
+                "mixing_entropy": "no more than 15",
+                "group_auc": "one group",
+            },
+        ),
+        (
+            ["x", "y"],
+            {
+                "mixing_silhouette": "no label has",
+                "mixing_entropy": "no more than 15",
+                "group_auc": "fewer than 5",
+            },
+        ),
     ],
 )
 def test_what_does_not_apply_is_absent_with_its_reason(rng, group, reasons):
-    values, absent = mixing(rng.normal(size=(len(group), 2)), np.array(group), np.array(["a"] * len(group)))
+    values, absent = mixing(
+        rng.normal(size=(len(group), 2)), np.array(group), np.array(["a"] * len(group))
+    )
     assert absent.keys() == reasons.keys()
     assert all(reason in absent[name] for name, reason in reasons.items())
     assert values.keys() == {"mixing_silhouette", "mixing_entropy", "group_auc"} - reasons.keys()

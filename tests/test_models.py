@@ -10,11 +10,11 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from sclatent.errors import TrainingError
+from sclatent.common.errors import TrainingError
 from sclatent.models import family_names, hyperparameters_class, load_family
 from sclatent.models.base import Batch
 from sclatent.models.hyperparameters import COUNTS
-from sclatent.networks import Linear
+from sclatent.nn.layers import Linear
 
 N, G, C = 60, 20, 3  # cells, genes, conditions
 FAMILIES = family_names()
@@ -48,7 +48,16 @@ ALTERNATIVES = {
     "head_hidden": [[], [7]],
     "latent_dim": [2],
     "latent_relu": [False],
-    "likelihood": ["gauss1", "gauss_gene", "sigma_shared", "sigma_opt", "bernoulli", "nb", "zinb", "poisson"],
+    "likelihood": [
+        "gauss1",
+        "gauss_gene",
+        "sigma_shared",
+        "sigma_opt",
+        "bernoulli",
+        "nb",
+        "zinb",
+        "poisson",
+    ],
     "linear_first": [False],
     "marginal_weight": [1.0],
     "mask": ["hard"],
@@ -67,7 +76,9 @@ ALTERNATIVES = {
     "y_weight": [0.5],
     "z_weight": [0.5],
 }
-BESIDE = {"adversarial_radius": {"adversarial_weight": 1.0}}  # without which a hyper-parameter has nothing to act on
+BESIDE = {
+    "adversarial_radius": {"adversarial_weight": 1.0}
+}  # without which a hyper-parameter has nothing to act on
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -114,7 +125,11 @@ def model_and_cells(family, **hyperparameters):
 
 def losses(family, model, cells, progress=1.0):
     """The parts of every kind of loss that a family has."""
-    names = ["loss", "supervised_loss", "pretraining_loss"] if HYPERPARAMETERS[family].mixture else ["loss"]
+    names = (
+        ["loss", "supervised_loss", "pretraining_loss"]
+        if HYPERPARAMETERS[family].mixture
+        else ["loss"]
+    )
     return [getattr(model, name)(cells, progress) for name in names]
 
 
@@ -130,12 +145,21 @@ def variants(families):
         for field, info in HYPERPARAMETERS[family].model_fields.items():
             options = (True, False) if info.annotation is bool else get_args(info.annotation)
             is_choice = info.annotation is bool or get_origin(info.annotation) is Literal
-            if is_choice and field not in ("activation", "xavier"):  # which the rest of a model does not notice
-                yield from ((family, {field: option}) for option in options if option != info.default)
+            if is_choice and field not in (
+                "activation",
+                "xavier",
+            ):  # which the rest of a model does not notice
+                yield from (
+                    (family, {field: option}) for option in options if option != info.default
+                )
 
 
 def named(value):
-    return ("-".join(f"{key}={option}" for key, option in value.items()) or "default") if isinstance(value, dict) else None
+    return (
+        ("-".join(f"{key}={option}" for key, option in value.items()) or "default")
+        if isinstance(value, dict)
+        else None
+    )
 
 
 def every_variant(families):
@@ -174,7 +198,10 @@ def test_models_with_a_prior_draw_cells_of_every_component_and_condition(family,
         cells = model.generate(5, sample)
         assert cells.x.shape == (5 * n_components * max(model.n_conditions, 1), G)
         assert torch.isfinite(cells.x).all()
-        for drawn_for, n in ((cells.component, n_components), (cells.condition, model.n_conditions)):
+        for drawn_for, n in (
+            (cells.component, n_components),
+            (cells.condition, model.n_conditions),
+        ):
             assert (drawn_for is None) == (n <= 1)
             assert drawn_for is None or drawn_for.bincount().tolist() == [len(cells.x) // n] * n
 
@@ -194,7 +221,10 @@ def test_what_is_seen_may_have_other_features_than_what_is_explained(family):
     model, cells = build(family, n_features=8), batch(family)
     cells = cells._replace(seen=cells.seen[:, :8])
     assert torch.isfinite(model.loss(cells)["loss"])
-    assert model.decode(model.encode(cells.seen, cells.condition).mean, cells.condition).shape == (N, G)
+    assert model.decode(model.encode(cells.seen, cells.condition).mean, cells.condition).shape == (
+        N,
+        G,
+    )
 
 
 @pytest.mark.parametrize("family", STOCHASTIC)
@@ -204,7 +234,12 @@ def test_equal_seeds_repeat_exactly_and_others_do_not(family):
     def drawn_with(seed):
         torch.manual_seed(seed)
         sample = model.encode(cells.seen, cells.condition).sample
-        return model.loss(cells)["loss"], sample, model.decode(sample, cells.condition, sample=True), model.generate(2).x
+        return (
+            model.loss(cells)["loss"],
+            sample,
+            model.decode(sample, cells.condition, sample=True),
+            model.generate(2).x,
+        )
 
     first, second, other = drawn_with(0), drawn_with(0), drawn_with(1)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
@@ -222,7 +257,11 @@ def test_steps_down_the_gradient_lower_the_loss_and_reach_every_weight(family):
         history[-1].backward()
         optimizer.step()
     assert history[-1] < 0.7 * history[0]
-    assert [name for name, weight in model.named_parameters() if weight.requires_grad and weight.grad is None] == []
+    assert [
+        name
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and weight.grad is None
+    ] == []
 
 
 EXTREMES = {
@@ -230,7 +269,9 @@ EXTREMES = {
     "an empty cell": lambda cells: cells_as(cells, lambda x: torch.cat([0 * x[:1], x[1:]])),
     "empty cells only": lambda cells: cells_as(cells, torch.zeros_like),
     "values of 1e4": lambda cells: cells_as(cells, lambda x: x.sign() * 1e4),
-    "float64": lambda cells: Batch(*(part if part is None or not part.is_floating_point() else part.double() for part in cells)),
+    "float64": lambda cells: Batch(
+        *(part if part is None or not part.is_floating_point() else part.double() for part in cells)
+    ),
 }
 
 
@@ -253,7 +294,11 @@ def test_losses_and_gradients_are_finite(family, variant, kind):
         if parts["loss"].requires_grad:
             model.zero_grad()
             parts["loss"].backward()
-            assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
+            assert all(
+                torch.isfinite(weight.grad).all()
+                for weight in model.parameters()
+                if weight.grad is not None
+            )
     with torch.no_grad():
         assert all(torch.isfinite(parts["loss"]) for parts in losses(family, model.eval(), cells))
 
@@ -272,7 +317,11 @@ def test_bfloat16_gives_float32_results_near_those_of_float32(family, variant):
     assert all(result.dtype == torch.float32 for result in results[1])
     for exact, half in zip(*results, strict=True):
         assert (exact - half).norm() < 0.05 * exact.norm()
-    assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
+    assert all(
+        torch.isfinite(weight.grad).all()
+        for weight in model.parameters()
+        if weight.grad is not None
+    )
 
 
 def outcome(family, **hyperparameters):
@@ -282,27 +331,42 @@ def outcome(family, **hyperparameters):
     if model.closed_form:
         fit(model, cells.x)
     torch.manual_seed(2)
-    parts = [part for parts in losses(family, model, cells, progress=0.5) for part in parts.values()]
+    parts = [
+        part for parts in losses(family, model, cells, progress=0.5) for part in parts.values()
+    ]
     latents = model.encode(cells.seen, cells.condition)
-    return [*parts, *(part for part in latents if part is not None), model.decode(latents.mean, cells.condition, sample=True)]
+    return [
+        *parts,
+        *(part for part in latents if part is not None),
+        model.decode(latents.mean, cells.condition, sample=True),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("family", "field"), [(family, field) for family in FAMILIES for field in HYPERPARAMETERS[family].model_fields]
+    ("family", "field"),
+    [(family, field) for family in FAMILIES for field in HYPERPARAMETERS[family].model_fields],
 )
 def test_every_hyperparameter_has_an_effect(family, field):
     assert field in ALTERNATIVES, f"name other values of {field} in ALTERNATIVES"
     beside = BESIDE.get(field, {})
     default = outcome(family, **beside)
-    values = [value for value in ALTERNATIVES[field] if value != HYPERPARAMETERS[family].model_fields[field].default]
+    values = [
+        value
+        for value in ALTERNATIVES[field]
+        if value != HYPERPARAMETERS[family].model_fields[field].default
+    ]
     assert values
     for value in values:
         changed = outcome(family, **beside, **{field: value})
-        assert len(default) != len(changed) or not all(torch.equal(a, b) for a, b in zip(default, changed, strict=True)), value
+        assert len(default) != len(changed) or not all(
+            torch.equal(a, b) for a, b in zip(default, changed, strict=True)
+        ), value
 
 
 def test_the_alternatives_are_those_of_hyperparameters_that_exist():
-    assert set(ALTERNATIVES) == {field for family in FAMILIES for field in HYPERPARAMETERS[family].model_fields}
+    assert set(ALTERNATIVES) == {
+        field for family in FAMILIES for field in HYPERPARAMETERS[family].model_fields
+    }
 
 
 @pytest.mark.parametrize("family", WITH_BETA)
@@ -313,7 +377,9 @@ def test_beta_weighs_the_whole_divergence_which_warms_up_linearly(family, beta):
         parts = model.loss(cells, progress)
         divergence = sum(part for name, part in parts.items() if name.startswith("kl"))
         assert divergence > 0
-        torch.testing.assert_close(parts["loss"], parts["reconstruction"] + beta * share * divergence)
+        torch.testing.assert_close(
+            parts["loss"], parts["reconstruction"] + beta * share * divergence
+        )
 
 
 def widths(module):
@@ -329,7 +395,14 @@ def is_linear_first(module):
 def test_the_autoencoder_has_the_layers_of_the_report(latent_relu):
     model, cells = model_and_cells("ae", latent_relu=latent_relu)
     assert widths(model.encoder) == [G, 128, 32, 16, 6]
-    assert [type(layer) for layer in model.encoder[:-1]] == [Linear, Linear, nn.ReLU, Linear, nn.ReLU, Linear]
+    assert [type(layer) for layer in model.encoder[:-1]] == [
+        Linear,
+        Linear,
+        nn.ReLU,
+        Linear,
+        nn.ReLU,
+        Linear,
+    ]
     assert widths(model.decoder) == [6, 16, 32, 128]
     assert widths(model.likelihood) == [128, G]
     assert (model.encode(cells.seen).mean >= 0).all() == latent_relu
@@ -348,7 +421,9 @@ CODE = {"encoder_hidden": [800, 400], "head_hidden": [], "decoder_hidden": [80, 
     ],
     ids=["vae-paper", "vsc-paper", "vae-code", "vsc-code"],
 )
-def test_variational_autoencoders_have_the_layers_of_the_report(family, hyperparameters, trunk, head, decoder):
+def test_variational_autoencoders_have_the_layers_of_the_report(
+    family, hyperparameters, trunk, head, decoder
+):
     model = build(family, **hyperparameters)
     assert widths(model.trunk) == trunk
     assert is_linear_first(model.trunk) == hyperparameters.get("linear_first", True)
@@ -362,7 +437,9 @@ def test_pca_is_that_of_scikit_learn_up_to_signs():
     model, cells = model_and_cells("pca", latent_dim=3)
     x = cells.x.numpy()
     reference = PCA(3, svd_solver="full").fit(x)
-    np.testing.assert_allclose(np.abs(model.encode(cells.x).mean.numpy()), np.abs(reference.transform(x)), atol=1e-4)
+    np.testing.assert_allclose(
+        np.abs(model.encode(cells.x).mean.numpy()), np.abs(reference.transform(x)), atol=1e-4
+    )
     error = np.square(x - reference.inverse_transform(reference.transform(x))).sum(1).mean()
     assert model.loss(cells)["loss"].item() == pytest.approx(error, rel=1e-4)
 
@@ -384,7 +461,9 @@ def test_a_linear_autoencoder_at_its_optimum_spans_the_principal_subspace():
             optimizer.zero_grad()
             model.loss(Batch(x, x))["loss"].backward()
             optimizer.step()
-    spanned = model.decode(torch.eye(2, dtype=torch.float64)) - model.decode(torch.zeros(2, 2, dtype=torch.float64))
+    spanned = model.decode(torch.eye(2, dtype=torch.float64)) - model.decode(
+        torch.zeros(2, 2, dtype=torch.float64)
+    )
     principal = torch.linalg.svd(x - x.mean(0)).Vh[:2]
     assert subspace_angles(spanned.detach().T.numpy(), principal.T.numpy()).max() < 1e-2
 
@@ -392,7 +471,12 @@ def test_a_linear_autoencoder_at_its_optimum_spans_the_principal_subspace():
 def test_a_vae_without_divergence_or_variance_is_an_autoencoder():
     vae, cells = model_and_cells("vae", beta=0)
     ae = build("ae", latent_relu=False)
-    sources = [*vae.trunk.parameters(), *vae.mean_head.parameters(), *vae.decoder.parameters(), *vae.likelihood.parameters()]
+    sources = [
+        *vae.trunk.parameters(),
+        *vae.mean_head.parameters(),
+        *vae.decoder.parameters(),
+        *vae.likelihood.parameters(),
+    ]
     with torch.no_grad():
         for target, source in zip(ae.parameters(), sources, strict=True):
             target.copy_(source)
@@ -416,8 +500,12 @@ class LinearGaussian:
 
     def __init__(self, n_vars=7, latent_dim=3):
         linear = {"encoder_hidden": [], "head_hidden": [], "decoder_hidden": []}
-        self.vae = build("vae", n_vars, n_vars, latent_dim=latent_dim, likelihood="gauss1", beta=1, **linear).double()
-        self.W = torch.linalg.qr(torch.randn(n_vars, latent_dim, dtype=torch.float64)).Q * torch.tensor([2.0, 1.0, 0.5])
+        self.vae = build(
+            "vae", n_vars, n_vars, latent_dim=latent_dim, likelihood="gauss1", beta=1, **linear
+        ).double()
+        self.W = torch.linalg.qr(
+            torch.randn(n_vars, latent_dim, dtype=torch.float64)
+        ).Q * torch.tensor([2.0, 1.0, 0.5])
         self.b = torch.randn(n_vars, dtype=torch.float64)
         self.S = 1 / (1 + self.W.square().sum(0))
         with torch.no_grad():
@@ -440,7 +528,10 @@ class LinearGaussian:
         n, latent_dim = len(x), self.W.shape[1]
         unit = math.sqrt(latent_dim) * torch.eye(latent_dim, dtype=torch.float64)
         points = torch.cat([unit, -unit]).repeat(n, 1)
-        monkeypatch.setattr("sclatent.models.vae.draw_normal", lambda mean, log_var: mean + (0.5 * log_var).exp() * points)
+        monkeypatch.setattr(
+            "sclatent.models.vae.draw_normal",
+            lambda mean, log_var: mean + (0.5 * log_var).exp() * points,
+        )
         repeated = x.repeat_interleave(2 * latent_dim, dim=0)
         return self.vae.loss(Batch(repeated, repeated))["loss"]
 
@@ -505,7 +596,9 @@ def test_the_mask_sharpens_in_the_course_of_training_and_latents_are_those_of_it
     for progress, sharpness in ((0, 50), (0.5, 125), (1, 200)):
         draws = model.draw_mask(torch.zeros(1_000_000), progress)
         assert draws.mean().item() == pytest.approx(math.log(2) / sharpness, rel=0.05)
-    assert model.encode(torch.zeros(1, G)).mean[0, 0].item() == pytest.approx(math.log(2) / 200, rel=1e-3)
+    assert model.encode(torch.zeros(1, G)).mean[0, 0].item() == pytest.approx(
+        math.log(2) / 200, rel=1e-3
+    )
 
 
 def test_the_slab_carries_information_only_after_the_spike_has_warmed_up():
@@ -529,7 +622,9 @@ def test_a_spike_warmup_that_does_not_end_after_its_start_is_refused(spike_warmu
 def test_sparse_coding_with_every_dimension_on_is_the_vae():
     cells = cells_as(batch("vsc"), torch.Tensor.double)
     vsc, vae = build("vsc", alpha=1 - 1e-9, mask="hard").double(), build("vae").double()
-    vae.load_state_dict({name: weight for name, weight in vsc.state_dict().items() if "spike" not in name})
+    vae.load_state_dict(
+        {name: weight for name, weight in vsc.state_dict().items() if "spike" not in name}
+    )
     constant(vsc.spike_head, 50.0)
     torch.testing.assert_close(vsc.encode(cells.seen).mean, vae.encode(cells.seen).mean)
     for model in (vsc, vae):
@@ -545,7 +640,9 @@ def test_sparse_coding_says_how_many_dimensions_are_in_use(spike):
         constant(model.spike_head, a)
         assert model.loss(cells)["active"] == active
         _, _, log_gamma, log_off = model.posterior(cells.seen)
-        torch.testing.assert_close(log_gamma.exp() + log_off.exp(), torch.ones_like(log_gamma), atol=2e-6, rtol=0)
+        torch.testing.assert_close(
+            log_gamma.exp() + log_off.exp(), torch.ones_like(log_gamma), atol=2e-6, rtol=0
+        )
 
 
 def test_cells_drawn_from_sparse_coding_use_a_share_alpha_of_the_dimensions():
@@ -562,12 +659,16 @@ def conditional(variant):
     return model, cells, cells.condition.roll(1, dims=1)
 
 
-@pytest.mark.parametrize(("variant", "seen"), [("learned_prior", False), ("forget", True), ("both", True)])
+@pytest.mark.parametrize(
+    ("variant", "seen"), [("learned_prior", False), ("forget", True), ("both", True)]
+)
 def test_the_decoder_sees_the_condition_unless_the_prior_alone_does(variant, seen):
     model, cells, other = conditional(variant)
     z = torch.randn(N, 6)
     assert seen == (not torch.equal(model.decode(z, cells.condition), model.decode(z, other)))
-    assert not torch.equal(model.encode(cells.seen, cells.condition).mean, model.encode(cells.seen, other).mean)
+    assert not torch.equal(
+        model.encode(cells.seen, cells.condition).mean, model.encode(cells.seen, other).mean
+    )
 
 
 @pytest.mark.parametrize("variant", ["learned_prior", "forget", "both"])
@@ -589,17 +690,23 @@ def test_a_flip_to_a_cells_own_condition_or_there_and_back_is_its_reconstruction
     model, cells, other = conditional(variant)
     z = model.encode(cells.seen, cells.condition).mean
     reconstruction = model.decode(z, cells.condition)
-    torch.testing.assert_close(model.flip(cells.seen, cells.condition, cells.condition), reconstruction)
+    torch.testing.assert_close(
+        model.flip(cells.seen, cells.condition, cells.condition), reconstruction
+    )
     there = model.flip(cells.seen, cells.condition, other)
     assert (there - reconstruction).norm() > 1e-3 * reconstruction.norm()
-    moved = z if variant == "forget" else z + model.prior(other)[0] - model.prior(cells.condition)[0]
+    moved = (
+        z if variant == "forget" else z + model.prior(other)[0] - model.prior(cells.condition)[0]
+    )
     torch.testing.assert_close(there, model.decode(moved, other))
     model.posterior = lambda *_: (moved, None)
     torch.testing.assert_close(model.flip(cells.seen, other, cells.condition), reconstruction)
 
 
 def test_cells_drawn_from_a_learned_prior_differ_between_conditions():
-    model = build("cvae", variant="learned_prior", latent_dim=1, encoder_hidden=[], decoder_hidden=[])
+    model = build(
+        "cvae", variant="learned_prior", latent_dim=1, encoder_hidden=[], decoder_hidden=[]
+    )
     with torch.no_grad():
         model.prior_table[:, 0, 0] = torch.tensor([-4.0, 0.0, 4.0])
     drawn = model.generate(2000)

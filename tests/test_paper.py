@@ -18,24 +18,47 @@ from snakemake.utils import update_config
 from test_summary import Named
 
 import paper as script
-from sclatent.config import Config, floors, load
-from sclatent.contracts import TABLES
-from sclatent.errors import UserError
+from sclatent.common.errors import UserError
+from sclatent.config.load import Config, floors, load
+from sclatent.io.contracts import TABLES
+from sclatent.io.tables import as_kind, write_table
 from sclatent.models import family_names
 from sclatent.models.hyperparameters import Likelihood
-from sclatent.paper import SHOWN, SUMMARIES, read_references, read_summary, render_caption, software
-from sclatent.tables import as_kind, write_table
+from sclatent.report.paper import (
+    SHOWN,
+    SUMMARIES,
+    read_references,
+    read_summary,
+    render_caption,
+    software,
+)
 
 TEMPLATE = PROJECT / "workflow" / "paper"
 CAPTIONS = PROJECT / "workflow" / "report" / "figures.rst"
 CONFIG = yaml.safe_load((PROJECT / "config" / "paper.yaml").read_text())
-MODELS = ["pca", "ae", "beta_vae", "beta_vsc", "ae_code", "beta_vae_code", "beta_vsc_code", "vae", "vae_6", "denoising_vsc"]
+MODELS = [
+    "pca",
+    "ae",
+    "beta_vae",
+    "beta_vsc",
+    "ae_code",
+    "beta_vae_code",
+    "beta_vsc_code",
+    "vae",
+    "vae_6",
+    "denoising_vsc",
+]
 FLOORS = {
     "floor.pca_50": "PCA of 50",
     "floor.pca_6_scaled_10": "PCA of 6 of z-scores",
     "floor.pca_10_scaled_10": "PCA of 10 of z-scores",
 }
-PREDICTORS = [("", "no_change"), ("", "real_cells"), ("beta_vae", "scgen"), ("cgmvae_blobs", "flip_w")]
+PREDICTORS = [
+    ("", "no_change"),
+    ("", "real_cells"),
+    ("beta_vae", "scgen"),
+    ("cgmvae_blobs", "flip_w"),
+]
 DRUGS = {
     "title": "Drugs",
     "datasets": ["blobs"],
@@ -49,12 +72,23 @@ BOUNDS = {"sd": 0.012, "n": 5, "n_seeds": 5, "failed_share": 0.0, "floor": 0.5, 
 
 def number(*names: object) -> float:
     """A number for these names, of three decimals, unlike that of other names."""
-    return round(0.1 + sum(ord(letter) * 7 ** (i % 5) for i, letter in enumerate("".join(map(str, names)))) % 8000 / 10000, 3)
+    return round(
+        0.1
+        + sum(ord(letter) * 7 ** (i % 5) for i, letter in enumerate("".join(map(str, names))))
+        % 8000
+        / 10000,
+        3,
+    )
 
 
 def means(rows: list[dict], kind: str) -> pd.DataFrame:
     """A table of means of a kind, each mean told by its keys and 0.1 to 0.3 above its floor."""
-    table = pd.DataFrame([{**BOUNDS, "difference": 0.2, "ci_low": 0.1, "ci_high": 0.3, "rank": 1, **row} for row in rows])
+    table = pd.DataFrame(
+        [
+            {**BOUNDS, "difference": 0.2, "ci_low": 0.1, "ci_high": 0.3, "rank": 1, **row}
+            for row in rows
+        ]
+    )
     columns = list(TABLES[kind])
     keys = columns[: columns.index("mean")]
     if "mean" not in table:
@@ -66,14 +100,25 @@ def clusters(dataset: str, models: list[str]) -> pd.DataFrame:
     metrics = ["nmi_geometric", "ari", "homogeneity", "completeness", "n_missed"]
     shared = {"dataset": dataset, "split": "all", "subset": "all", "train_seconds": 12.34}
     over = itertools.product(models, ["mean", "sample"], ["kmeans_latent", "kmeans_tsne"], metrics)
-    rows = [dict(zip(["model", "latent", "method", "metric"], names, strict=True)) for names in over]
+    rows = [
+        dict(zip(["model", "latent", "method", "metric"], names, strict=True)) for names in over
+    ]
     return means([{**shared, **row} for row in rows], "summary")
 
 
 def predictions() -> pd.DataFrame:
-    shared = {"dataset": "blobs", "split": "held_out", "condition": "trtmnt", "cell_type": "mean of types", "subset": "all"}
+    shared = {
+        "dataset": "blobs",
+        "split": "held_out",
+        "condition": "trtmnt",
+        "cell_type": "mean of types",
+        "subset": "all",
+    }
     over = itertools.product(PREDICTORS, ["pearson_squared_mean", "r2_mean", "e_distance"])
-    rows = [{**shared, "model": model, "method": method, "metric": metric} for (model, method), metric in over]
+    rows = [
+        {**shared, "model": model, "method": method, "metric": metric}
+        for (model, method), metric in over
+    ]
     table = means(rows, "perturbation_summary")
     table["model"] = table["model"].replace("", None)
     return table
@@ -99,7 +144,9 @@ class Build:
             ],
             columns=["evaluation", "dataset", "model", "what", "reason"],
         )
-        runs = pd.DataFrame([("blobs", "beta_vae", 1, "failed", "the loss is nan")], columns=list(TABLES["runs"]))
+        runs = pd.DataFrame(
+            [("blobs", "beta_vae", 1, "failed", "the loss is nan")], columns=list(TABLES["runs"])
+        )
         drawn = pd.concat(
             [
                 draws("beta_vae", ["two_sample_auc", "mmd"]),
@@ -122,14 +169,25 @@ class Build:
             for name, study in config.studies.items()
         }
         self.titles["pbmc3k"]["models"] |= FLOORS
-        training = {"provenance": {"sclatent": "0", "python": "3", "packages": {"torch": "9.9"}, "device": "cpu", "threads": 1}}
+        training = {
+            "provenance": {
+                "sclatent": "0",
+                "python": "3",
+                "packages": {"torch": "9.9"},
+                "device": "cpu",
+                "threads": 1,
+            }
+        }
         self.write("results/runs/blobs/ae/0/run.json", json.dumps(training))
         figure = "results/studies/drugs/figures/quality_control/blobs.svg"
         self.write(
-            figure, '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="900"><rect width="50" height="50"/></svg>'
+            figure,
+            '<svg xmlns="http://www.w3.org/2000/svg" width="100" height="900"><rect width="50" height="50"/></svg>',
         )
         wildcards = {"study": "drugs", "figure": "quality_control", "subject": "blobs"}
-        self.figures = [{"path": figure, "wildcards": wildcards, "figure": "Quality control", "of": "Blobs"}]
+        self.figures = [
+            {"path": figure, "wildcards": wildcards, "figure": "Quality control", "of": "Blobs"}
+        ]
         self.conditions = {"ae": None, "cgmvae_blobs": "condition"}
 
     def write(self, name: str, text: str) -> str:
@@ -158,14 +216,19 @@ class Build:
     def quality_control(self, dataset: str) -> str:
         path = self.folder / f"results/data/{dataset}/qc.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)
-        steps = pd.DataFrame([("nothing", 2700, 13714), ("fewer than 200 genes", 2638, 13714)], columns=list(TABLES["qc"]))
+        steps = pd.DataFrame(
+            [("nothing", 2700, 13714), ("fewer than 200 genes", 2638, 13714)],
+            columns=list(TABLES["qc"]),
+        )
         write_table(steps, path, "qc", {"sclatent": "0", "python": "3", "packages": {}})
         return f"results/data/{dataset}/qc.tsv"
 
     def make(self) -> bytes:
         datasets = [dataset for study in self.titles.values() for dataset in study["datasets"]]
         files = {
-            "configuration": self.write("results/configuration.yaml", "# {}\n" + yaml.safe_dump(self.configuration)),
+            "configuration": self.write(
+                "results/configuration.yaml", "# {}\n" + yaml.safe_dump(self.configuration)
+            ),
             "tables": self.tables_on_disk(),
             "quality_control": [self.quality_control(dataset) for dataset in datasets],
             "trainings": ["results/runs/blobs/ae/0/run.json"],
@@ -176,20 +239,37 @@ class Build:
             "references": str(TEMPLATE / "references.yaml"),
             "code": [__file__],
         }
-        params = {"studies": self.titles, "datasets": datasets, "figures": self.figures, "conditions": self.conditions}
+        params = {
+            "studies": self.titles,
+            "datasets": datasets,
+            "figures": self.figures,
+            "conditions": self.conditions,
+        }
         if self.kept:
             params |= {"datasets": [], "figures": []}
         output = ["results/paper.pdf"]
         rule = "paper_kept" if self.kept else "paper"
         with contextlib.chdir(self.folder):
-            script.main(Named(rule=rule, input=Named(files), params=Named(params), output=output, wildcards=Named()))
+            script.main(
+                Named(
+                    rule=rule,
+                    input=Named(files),
+                    params=Named(params),
+                    output=output,
+                    wildcards=Named(),
+                )
+            )
         return (self.folder / output[0]).read_bytes()
 
     def files(self) -> dict[str, bytes]:
         """Make the paper and return the files that were typeset."""
         given, compile_pdf = [], typst.compile
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(typst, "compile", lambda files, **options: given.append(files) or compile_pdf(files, **options))
+            patch.setattr(
+                typst,
+                "compile",
+                lambda files, **options: given.append(files) or compile_pdf(files, **options),
+            )
             self.make()
         return given[0]
 
@@ -217,7 +297,13 @@ class Build:
     def runs(self, study: str, dataset: str, **failed: int) -> None:
         """Say how many of three seeds of each model failed."""
         rows = [
-            (dataset, model, seed, "failed" if seed < n else "trained", "the loss is nan" if seed < n else None)
+            (
+                dataset,
+                model,
+                seed,
+                "failed" if seed < n else "trained",
+                "the loss is nan" if seed < n else None,
+            )
             for model, n in failed.items()
             for seed in range(3)
         ]
@@ -253,7 +339,12 @@ def text_of(element: object) -> str:
     if not isinstance(element, dict):
         return ""
     own = [element["text"]] if isinstance(element.get("text"), str) else []
-    return " ".join(filter(None, [*own, *(text_of(part) for part in element.values() if isinstance(part, dict | list))]))
+    return " ".join(
+        filter(
+            None,
+            [*own, *(text_of(part) for part in element.values() if isinstance(part, dict | list))],
+        )
+    )
 
 
 def test_numbers_of_the_paper_are_those_of_the_tables(figures):
@@ -266,7 +357,9 @@ def test_numbers_of_the_paper_are_those_of_the_tables(figures):
     assert "12.3" in agreement
     (predicted,) = [text for text in texts if "Predicted treated cells" in text]
     for model, method in PREDICTORS:
-        mean = number("blobs", model, "held_out", "trtmnt", "mean of types", method, "r2_mean", "all")
+        mean = number(
+            "blobs", model, "held_out", "trtmnt", "mean of types", method, "r2_mean", "all"
+        )
         assert f"{mean:.3f} ± 0.012" in predicted
     assert "top 100" not in predicted, "no predictor has it"
     (drawn,) = [text for text in texts if "Drawn cells" in text]
@@ -285,8 +378,15 @@ def test_of_kept_tables_alone_there_are_no_figures_sizes_or_devices(build):
 
 def test_a_number_follows_its_table(build):
     table = build.tables["pbmc3k", "summary"]
-    chosen = (table["model"] == "ae") & (table["method"] == "kmeans_latent") & (table["metric"] == "ari")
-    table.loc[chosen, ["mean", "difference", "ci_low", "ci_high"]] = [0.98765, -0.1234, -0.2345, -0.0123]
+    chosen = (
+        (table["model"] == "ae") & (table["method"] == "kmeans_latent") & (table["metric"] == "ari")
+    )
+    table.loc[chosen, ["mean", "difference", "ci_low", "ci_high"]] = [
+        0.98765,
+        -0.1234,
+        -0.2345,
+        -0.0123,
+    ]
     (ari,) = [text for text in build.texts() if "NMI and ARI of k-means on the mean latent" in text]
     assert "0.988 ± 0.012" in ari
     assert "−0.123 [−0.234, −0.012]" in ari
@@ -299,15 +399,26 @@ def test_reference_works_stand_beside_ours(figures):
     for model in ("ae", "beta_vae_code"):
         mean = number("pbmc3k_h5ad", model, "all", "mean", "kmeans_tsne", "homogeneity", "all")
         assert f"{mean:.3f} ± 0.012 floor 0.500, ceiling 1.000" in beside
-    assert f"{number('pbmc3k_h5ad', 'vae', 'all', 'mean', 'kmeans_latent', 'n_missed', 'all'):.3f}" in missed
+    assert (
+        f"{number('pbmc3k_h5ad', 'vae', 'all', 'mean', 'kmeans_latent', 'n_missed', 'all'):.3f}"
+        in missed
+    )
     assert "12.3" in seconds
 
 
 @pytest.mark.parametrize(
     ("study", "table", "keys"),
     [
-        ("pbmc3k", "summary", {"model": "beta_vae", "method": "kmeans_latent", "metric": "nmi_geometric"}),
-        ("pbmc3k", "summary", {"model": "beta_vsc_code", "method": "kmeans_tsne", "metric": "completeness"}),
+        (
+            "pbmc3k",
+            "summary",
+            {"model": "beta_vae", "method": "kmeans_latent", "metric": "nmi_geometric"},
+        ),
+        (
+            "pbmc3k",
+            "summary",
+            {"model": "beta_vsc_code", "method": "kmeans_tsne", "metric": "completeness"},
+        ),
         ("drugs", "perturbation_summary", {"method": "scgen", "metric": "e_distance"}),
         ("drugs", "perturbation_summary", {"model": "cgmvae_blobs"}),
         ("drugs", "perturbation_summary", {"method": "no_change", "metric": "r2_mean"}),
@@ -316,10 +427,14 @@ def test_reference_works_stand_beside_ours(figures):
 )
 def test_a_missing_row_ends_the_build_and_is_named(build, study, table, keys):
     build.drop(study, table, **keys)
-    with pytest.raises(UserError, match=rf"^results/studies/{study}/{table}\.tsv: no row with ") as caught:
+    with pytest.raises(
+        UserError, match=rf"^results/studies/{study}/{table}\.tsv: no row with "
+    ) as caught:
         build.make()
     message = str(caught.value)
-    assert all(f"{key}: {name}" in message for key, name in keys.items() if key in ("model", "metric"))
+    assert all(
+        f"{key}: {name}" in message for key, name in keys.items() if key in ("model", "metric")
+    )
     assert "\n" not in message
     assert not (build.folder / "results/paper.pdf").exists()
 
@@ -327,19 +442,25 @@ def test_a_missing_row_ends_the_build_and_is_named(build, study, table, keys):
 def test_what_does_not_apply_is_a_dash_and_what_failed_says_so(build):
     table = build.tables["pbmc3k", "summary"]
     lost = (table["model"] == "ae_code") & (table["method"] == "kmeans_latent")
-    table.loc[lost, ["mean", "sd", "floor", "difference", "ci_low", "ci_high", "n", "failed_share"]] = [None] * 6 + [0, 1.0]
+    table.loc[
+        lost, ["mean", "sd", "floor", "difference", "ci_low", "ci_high", "n", "failed_share"]
+    ] = [None] * 6 + [0, 1.0]
     build.drop("pbmc3k", "summary", model="floor.pca_50", method="kmeans_latent")
     reason = ("clustering", "pbmc3k_h5ad", "floor.pca_50", "clusters", "all cells have one label")
     columns = ["evaluation", "dataset", "model", "what", "reason"]
     build.tables["pbmc3k", "absent"] = pd.DataFrame([reason], columns=columns)
-    (agreement,) = [text for text in build.texts() if "NMI and ARI of k-means on the mean latent" in text]
+    (agreement,) = [
+        text for text in build.texts() if "NMI and ARI of k-means on the mean latent" in text
+    ]
     assert "AE (code) failed – – failed – – 0 of 5 12.3" in agreement
     assert "PCA of 50 – – – – – – – –" in agreement
 
 
 def test_a_study_of_which_no_cell_type_can_be_predicted_says_so(build):
     del build.tables["drugs", "perturbation_summary"]
-    assert build.words().count("No cell type of Drugs could be predicted.") == 2, "in the abstract and the results"
+    assert build.words().count("No cell type of Drugs could be predicted.") == 2, (
+        "in the abstract and the results"
+    )
 
 
 def test_models_that_all_failed_are_reported(build):
@@ -359,9 +480,20 @@ def test_models_that_all_failed_are_reported(build):
 def test_a_model_whose_groups_all_have_too_few_cells_is_a_row_of_dashes(build):
     for metric in ("two_sample_auc", "mmd", "right_label"):
         build.drop("drugs", "generation_summary", model="cgmvae_blobs", metric=metric)
-    with pytest.raises(UserError, match=r"no row with .*model: cgmvae_blobs, metric: two_sample_auc"):
+    with pytest.raises(
+        UserError, match=r"no row with .*model: cgmvae_blobs, metric: two_sample_auc"
+    ):
         build.make()
-    build.absent("drugs", ("generation", "blobs", "cgmvae_blobs", "class_0, ctrl", "3 cells are drawn and 5 are real, too few"))
+    build.absent(
+        "drugs",
+        (
+            "generation",
+            "blobs",
+            "cgmvae_blobs",
+            "class_0, ctrl",
+            "3 cells are drawn and 5 are real, too few",
+        ),
+    )
     (drawn,) = [text for text in build.texts() if "Drawn cells" in text]
     share = number("blobs", "cgmvae_blobs", "all", "mean of groups", "types_drawn")
     assert f"cGMVAE of blobs – – {share:.3f} ± 0.012" in drawn
@@ -369,7 +501,16 @@ def test_a_model_whose_groups_all_have_too_few_cells_is_a_row_of_dashes(build):
 
 def test_a_group_of_too_few_cells_excuses_no_other_group(build):
     build.drop("drugs", "generation_summary", model="cgmvae_blobs", metric="mmd")
-    build.absent("drugs", ("generation", "blobs", "cgmvae_blobs", "class_0, ctrl", "3 cells are drawn and 5 are real, too few"))
+    build.absent(
+        "drugs",
+        (
+            "generation",
+            "blobs",
+            "cgmvae_blobs",
+            "class_0, ctrl",
+            "3 cells are drawn and 5 are real, too few",
+        ),
+    )
     with pytest.raises(UserError, match="metric: mmd"):
         build.make()
 
@@ -384,12 +525,29 @@ def test_the_abstract_compares_predictors_with_the_floor_only_where_there_are_in
 
 def test_the_abstract_and_its_table_count_the_models_that_differ_from_their_floor(build):
     table = build.tables["pbmc3k", "summary"]
-    nmi = (table["metric"] == "nmi_geometric") & (table["method"] == "kmeans_latent") & (table["latent"] == "mean")
-    table.loc[nmi & (table["model"] == "ae"), ["difference", "ci_low", "ci_high"]] = [-0.2, -0.3, -0.1]
-    table.loc[nmi & (table["model"] == "vae"), ["difference", "ci_low", "ci_high"]] = [0.4, -0.1, 0.9]
-    table.loc[nmi & (table["model"] == "beta_vsc"), ["difference", "ci_low", "ci_high"]] = [0.3, 0.2, 0.4]
+    nmi = (
+        (table["metric"] == "nmi_geometric")
+        & (table["method"] == "kmeans_latent")
+        & (table["latent"] == "mean")
+    )
+    table.loc[nmi & (table["model"] == "ae"), ["difference", "ci_low", "ci_high"]] = [
+        -0.2,
+        -0.3,
+        -0.1,
+    ]
+    table.loc[nmi & (table["model"] == "vae"), ["difference", "ci_low", "ci_high"]] = [
+        0.4,
+        -0.1,
+        0.9,
+    ]
+    table.loc[nmi & (table["model"] == "beta_vsc"), ["difference", "ci_low", "ci_high"]] = [
+        0.3,
+        0.2,
+        0.4,
+    ]
     assert re.search(
-        r"Of 10 comparisons .* 8 agree better with the labels by NMI, 1 worse, and 1 are not told apart", build.words()
+        r"Of 10 comparisons .* 8 agree better with the labels by NMI, 1 worse, and 1 are not told apart",
+        build.words(),
     )
     (overview,) = [text for text in build.texts() if "How many models of each study differ" in text]
     assert "The PBMC3k report 8 1 1 Denoising VAE , +0.400" in overview
@@ -400,7 +558,11 @@ def test_the_abstract_and_its_table_count_the_models_that_differ_from_their_floo
 
 @pytest.mark.parametrize(
     ("seeds", "words"),
-    [(([0], [1]), "with 1 seed and"), (([0, 1], [0, 1]), "with 2 seeds and"), (([0, 1, 2], [4]), "1 to 3 seeds")],
+    [
+        (([0], [1]), "with 1 seed and"),
+        (([0, 1], [0, 1]), "with 2 seeds and"),
+        (([0, 1, 2], [4]), "1 to 3 seeds"),
+    ],
 )
 def test_the_abstract_counts_seeds(build, seeds, words):
     for study, of_study in zip(build.configuration["studies"].values(), seeds, strict=True):
@@ -412,7 +574,9 @@ def test_a_training_of_many_phases_leaves_the_table_of_models_its_other_columns(
     pages = build.pages()
     training = build.configuration["models"]["beta_vae"]["training"]
     (phase,) = training["phases"]
-    training["phases"] = [phase | {"epochs": epochs, "objective": "supervised"} for epochs in range(1, 17)]
+    training["phases"] = [
+        phase | {"epochs": epochs, "objective": "supervised"} for epochs in range(1, 17)
+    ]
     assert build.pages() <= pages + 1
     training["phases"] = [phase, *[phase | {"epochs": 7}] * 3]
     (table,) = [text for text in build.texts() if "7 × 0.001" in text]
@@ -435,7 +599,9 @@ def test_tables_are_read_where_the_rule_says(build, figures):
 
 def test_models_are_told_what_the_rule_says(build):
     build.conditions = {"ae": "site_of_origin", "cgmvae_blobs": None}
-    (models,) = [text for text in build.texts() if "Models, their settings and their training" in text]
+    (models,) = [
+        text for text in build.texts() if "Models, their settings and their training" in text
+    ]
     assert re.findall(r"Told : the (.*?) \.", models) == ["site of origin"]
 
 
@@ -463,8 +629,12 @@ def test_methods_come_from_the_configuration(build, figures):
     assert "encoder hidden 800–400" in models
     assert "15 × 0.005 ( pretraining )" in models
     assert "200 × 0.001" in models
-    build.configuration = json.loads(json.dumps(build.configuration).replace("[800, 400]", "[801, 400]"))
-    (models,) = [text for text in build.texts() if "Models, their settings and their training" in text]
+    build.configuration = json.loads(
+        json.dumps(build.configuration).replace("[800, 400]", "[801, 400]")
+    )
+    (models,) = [
+        text for text in build.texts() if "Models, their settings and their training" in text
+    ]
     assert "encoder hidden 801–400" in models
 
 
@@ -488,7 +658,9 @@ def test_the_paper_has_no_date_and_its_template_no_clock(build):
 
 def test_a_figure_stands_with_its_caption_and_its_command(figures):
     (figure,) = [text for text in figures if "snakemake --force" in text]
-    caption = render_caption(CAPTIONS, {"study": "drugs", "figure": "quality_control", "subject": "blobs"})
+    caption = render_caption(
+        CAPTIONS, {"study": "drugs", "figure": "quality_control", "subject": "blobs"}
+    )
     assert f"Quality control , Blobs . {caption}" in figure
     command = "snakemake --force results/studies/drugs/figures/quality_control/blobs.svg"
     assert f"{command} --configfile results/configuration.yaml" in figure
@@ -500,7 +672,9 @@ def test_no_number_of_a_result_is_written_in_the_template():
 
 
 def test_families_and_likelihoods_are_described(raw_config):
-    described = set(re.findall(r"^  (\w+): \[", (TEMPLATE / "families.typ").read_text(), re.MULTILINE))
+    described = set(
+        re.findall(r"^  (\w+): \[", (TEMPLATE / "families.typ").read_text(), re.MULTILINE)
+    )
     assert {model["family"] for model in raw_config["models"].values()} <= described
     assert set(get_args(Likelihood)) <= described
     assert described <= {*family_names(), *get_args(Likelihood)}
@@ -530,7 +704,9 @@ def test_references_name_rows_of_the_paper_s_studies(raw_config):
             assert set(row) - {"study", "table", "column"} <= set(table)
             assert row.get("column", "mean") in table
             metrics = {row["metric"]} if "metric" in row else set(entry["reported"])
-            assert metrics <= SHOWN | ({"recall"} if row.get("method") == "components" else set()), "rows that are kept"
+            assert metrics <= SHOWN | (
+                {"recall"} if row.get("method") == "components" else set()
+            ), "rows that are kept"
 
 
 def test_references_to_studies_that_a_run_does_not_make_are_left_out():
@@ -544,7 +720,10 @@ def test_references_to_studies_that_a_run_does_not_make_are_left_out():
     ("asked", "words"),
     [
         ('#value("summary", study: "other")', 'study "other", which this run does not make'),
-        ('#value("summary", study: "drugs", cell: "B")', "a row of summary by cell, which is no key of it"),
+        (
+            '#value("summary", study: "drugs", cell: "B")',
+            "a row of summary by cell, which is no key of it",
+        ),
         (
             '#value("perturbation_summary", column: "train_seconds", study: "drugs", dataset: "blobs", split: "held_out", '
             'condition: "trtmnt", method: "no_change", metric: "r2_mean")',
@@ -577,7 +756,16 @@ def test_a_caption_that_cannot_be_written_is_named(tmp_path):
 def test_a_row_of_a_table_goes_by_its_keys(tmp_path):
     write_table(predictions(), tmp_path / "table.tsv", "perturbation_summary", {})
     read = read_summary(tmp_path / "table.tsv", "perturbation_summary")
-    assert read["keys"] == ["dataset", "model", "split", "condition", "cell_type", "method", "metric", "subset"]
+    assert read["keys"] == [
+        "dataset",
+        "model",
+        "split",
+        "condition",
+        "cell_type",
+        "method",
+        "metric",
+        "subset",
+    ]
     row = read["rows"]["blobs\t\theld_out\ttrtmnt\tmean of types\tno_change\tr2_mean\tall"]
     assert row["sd"] == {"value": 0.012, "text": "0.012"}
     assert (row["n"], row["train_seconds"]) == (5, None)
@@ -589,4 +777,8 @@ def test_two_versions_of_a_program_are_both_named(tmp_path):
         origin = {"sclatent": "0", "python": "3", "packages": {"scipy": version}}
         write_table(as_kind(pd.DataFrame(), "runs"), tmp_path / version, "runs", origin)
         tables.append(str(tmp_path / version))
-    assert software(tables, [])["versions"] == {"Python": "3", "sclatent": "0", "scipy": "1.10, 1.9"}
+    assert software(tables, [])["versions"] == {
+        "Python": "3",
+        "sclatent": "0",
+        "scipy": "1.10, 1.9",
+    }

@@ -11,15 +11,16 @@ from scipy import sparse
 
 import perturb
 import perturb_data
-from sclatent import responses
-from sclatent.config import Training
-from sclatent.errors import TrainingError
-from sclatent.inputs import Input
-from sclatent.model_responses import predictions_of_model
+from sclatent.common.errors import TrainingError
+from sclatent.config.load import Training
+from sclatent.io.expression import Values
+from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
 from sclatent.models import pca
 from sclatent.models.base import Latents
-from sclatent.perturbation import Prediction, Treated
-from sclatent.perturbation_scores import (
+from sclatent.perturbation import baselines as responses
+from sclatent.perturbation.baselines import WEIGHTS, Responses, predict, similarity_weights
+from sclatent.perturbation.by_models import predictions_of_model
+from sclatent.perturbation.scores import (
     positions,
     predictions_without_model,
     rank_markers,
@@ -27,12 +28,11 @@ from sclatent.perturbation_scores import (
     score_targets,
     with_bounds,
 )
-from sclatent.responses import WEIGHTS, Responses, predict, similarity_weights
-from sclatent.runs import TrainingData, train_run
-from sclatent.tables import as_kind, concat_tables, read_table, write_table
-from sclatent.trained import Trained
-from sclatent.values import Values
-from sclatent.weights import save_run
+from sclatent.perturbation.targets import Prediction, Treated
+from sclatent.training.inputs import Input
+from sclatent.training.model_with_input import Trained
+from sclatent.training.run import TrainingData, train_run
+from sclatent.training.saved import save_run
 
 G = 40
 SHIFTS = ["mean_shift", "nearest_shift", "similarity_shift"]
@@ -88,7 +88,11 @@ def constant(sizes, held_out=("b",)) -> tuple[Treated, Responses]:
 
 
 def targets_of(cells) -> dict:
-    return {(target.condition, target.cell_type): target for target, _ in cells.targets() if target is not None}
+    return {
+        (target.condition, target.cell_type): target
+        for target, _ in cells.targets()
+        if target is not None
+    }
 
 
 def only_target(cells):
@@ -114,7 +118,11 @@ def cells():
 
 @pytest.fixture(scope="module")
 def in_sample(cells):
-    return replace(cells, obs=cells.obs.assign(split=pd.Categorical(["train"] * len(cells.obs))), held_out=False)
+    return replace(
+        cells,
+        obs=cells.obs.assign(split=pd.Categorical(["train"] * len(cells.obs))),
+        held_out=False,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +130,9 @@ def partly(cells) -> tuple[Treated, np.ndarray]:
     """The same cells, of which some of type c, control and treated, are held out, too; and all rows held out."""
     split = cells.obs["split"].to_numpy(dtype=object).copy()
     split[np.concatenate([cells.rows("c", "ctrl")[:7], cells.rows("c", "stim")[:7]])] = "held_out"
-    return replace(cells, obs=cells.obs.assign(split=pd.Categorical(split))), np.flatnonzero(split == "held_out")
+    return replace(cells, obs=cells.obs.assign(split=pd.Categorical(split))), np.flatnonzero(
+        split == "held_out"
+    )
 
 
 # ---- responses of other types
@@ -150,14 +160,18 @@ def test_the_order_of_types_is_of_no_account(name):
     rng, order = np.random.default_rng(0), [3, 0, 4, 1, 2]
     profile, (control, treated) = rng.normal(size=G), rng.normal(size=(2, 5, G))
     weights = WEIGHTS[name](profile, Responses(control, treated))
-    np.testing.assert_allclose(WEIGHTS[name](profile, Responses(control[order], treated[order])), weights[order], atol=1e-9)
+    np.testing.assert_allclose(
+        WEIGHTS[name](profile, Responses(control[order], treated[order])), weights[order], atol=1e-9
+    )
 
 
 def test_the_nearest_type_has_all_weight():
     control, treated = np.random.default_rng(0).normal(size=(2, 4, G))
     for t in range(4):
         near = 0.6 * control[t] + 0.4 * control[(t + 1) % 4]
-        assert WEIGHTS["nearest"](near, Responses(control, treated)).tolist() == [k == t for k in range(4)]
+        assert WEIGHTS["nearest"](near, Responses(control, treated)).tolist() == [
+            k == t for k in range(4)
+        ]
 
 
 def test_two_types_have_equal_weights_however_similar():
@@ -231,7 +245,9 @@ def test_a_shift_in_principal_components_is_what_they_hold(monkeypatch):
     centre = training.toarray().mean(axis=0)
     axes = np.linalg.svd(training.toarray() - centre)[2][:3]
     moved = control - centre + (known.treated - known.control).mean(axis=0)
-    np.testing.assert_allclose(predict(control, known, training, 0)["pca_shift"], moved @ axes.T @ axes + centre, atol=1e-3)
+    np.testing.assert_allclose(
+        predict(control, known, training, 0)["pca_shift"], moved @ axes.T @ axes + centre, atol=1e-3
+    )
 
 
 def test_predictions_repeat_to_the_last_bit():
@@ -252,11 +268,15 @@ def test_cells_held_out_are_asked_for_beside_all_control_cells_of_their_type(cel
     assert cells.known_types(target) == ["a", "c", "d"]
 
 
-def test_in_sample_every_type_and_all_are_asked_for_in_cells_held_out_at_random_where_there_are_such(in_sample):
+def test_in_sample_every_type_and_all_are_asked_for_in_cells_held_out_at_random_where_there_are_such(
+    in_sample,
+):
     everyone = targets_of(in_sample)
     assert in_sample.known_types(everyone["stim", "b"]) == ["a", "c", "d"]
     assert list(everyone) == [("stim", cell_type) for cell_type in (*"abcd", "all")]
-    assert {name: (len(target.control), len(target.treated)) for (_, name), target in everyone.items()} == {
+    assert {
+        name: (len(target.control), len(target.treated)) for (_, name), target in everyone.items()
+    } == {
         "a": (24, 24),
         "b": (120, 120),
         "c": (20, 20),
@@ -267,7 +287,10 @@ def test_in_sample_every_type_and_all_are_asked_for_in_cells_held_out_at_random_
     some = targets_of(replace(in_sample, obs=in_sample.obs.assign(split=pd.Categorical(split))))
     assert list(some) == list(everyone)
     for name, target in some.items():
-        for rows, all_rows in ((target.control, everyone[name].control), (target.treated, everyone[name].treated)):
+        for rows, all_rows in (
+            (target.control, everyone[name].control),
+            (target.treated, everyone[name].treated),
+        ):
             assert rows.tolist() == [row for row in all_rows if row % 3 == 0]
 
 
@@ -278,7 +301,10 @@ def test_a_type_with_too_few_cells_is_named_with_the_reason():
         (
             {"a": 20, "b": 4, "c": 3},
             "",
-            ["b has 4 cells in ctrl or stim, too few to compare", "c has 3 cells in ctrl or stim, too few to compare"],
+            [
+                "b has 4 cells in ctrl or stim, too few to compare",
+                "c has 3 cells in ctrl or stim, too few to compare",
+            ],
         ),
     ]:
         assert reasons_of(draw(sizes, held_out=held_out)) == expected
@@ -294,7 +320,9 @@ def test_a_response_is_known_of_types_that_were_trained_on_in_both_conditions():
     assert list(targets) == [("stim", "b"), ("stim", "c")]
     assert [cells.known_types(target) for target in targets.values()] == [["a"], ["a"]]
     alone = draw({"b": 20, "c": 20}, held_out=("b", "c"))
-    assert reasons_of(alone) == [f"no type but {name} has 5 training cells in both ctrl and stim" for name in "bc"]
+    assert reasons_of(alone) == [
+        f"no type but {name} has 5 training cells in both ctrl and stim" for name in "bc"
+    ]
 
 
 def test_known_responses_are_means_of_training_cells_alone(cells, partly):
@@ -317,12 +345,20 @@ def test_each_of_several_treatments_is_predicted_by_its_own_responses():
     for condition, target in targets.items():
         assert set(cells.obs["condition"].iloc[target.treated]) == {condition[0]}
     raised = {c: cells.known_responses(targets[c, "b"]) for c in ("stim", "drug")}
-    for condition, genes, others in (("stim", slice(5, 10), slice(10, 15)), ("drug", slice(10, 15), slice(5, 10))):
+    for condition, genes, others in (
+        ("stim", slice(5, 10), slice(10, 15)),
+        ("drug", slice(10, 15), slice(5, 10)),
+    ):
         change = (raised[condition].treated - raised[condition].control).mean(axis=0)
         assert change[genes].min() > change[others].max()
     markers = rank_markers(real_responses(cells))
-    assert markers.groupby(["condition", "cell_type"]).size().to_dict() == {("drug", "b"): G, ("stim", "b"): G}
-    table = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0).scores
+    assert markers.groupby(["condition", "cell_type"]).size().to_dict() == {
+        ("drug", "b"): G,
+        ("stim", "b"): G,
+    }
+    table = score_targets(
+        cells, markers, lambda target: predictions_without_model(cells, target, 0), 0
+    ).scores
     bounded = with_bounds(table, table).set_index(["condition", "method", "metric", "subset"])
     for condition in ("stim", "drug"):
         found = bounded.loc[condition, "mean_shift", "mse_mean", "all"]
@@ -338,7 +374,9 @@ def test_predictions_without_model_see_nothing_of_cells_held_out(partly):
     partly, held_out = partly
     target = targets_of(partly)["stim", "b"]
     changed = with_values(partly, held_out, 99)
-    before, after = (predictions_by_name(predictions_without_model(c, target, 0)) for c in (partly, changed))
+    before, after = (
+        predictions_by_name(predictions_without_model(c, target, 0)) for c in (partly, changed)
+    )
     assert list(before) == WITHOUT_MODEL
     for name in WITHOUT_MODEL[1:]:
         assert np.array_equal(before[name].expected, after[name].expected), name
@@ -378,7 +416,9 @@ def score(cells, markers, **made) -> tuple[pd.Series, list]:
 def baselines(cells):
     """Markers, scores without a model with their bounds, and what is missing."""
     markers = rank_markers(real_responses(cells))
-    table, _, missing = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0)
+    table, _, missing = score_targets(
+        cells, markers, lambda target: predictions_without_model(cells, target, 0), 0
+    )
     return markers, with_bounds(table, table), missing
 
 
@@ -394,7 +434,9 @@ def test_predictions_with_known_faults_score_as_they_should(cells, baselines):
     )
     for subset in ("all", "top_20"):
         squared, r2 = value[:, "pearson_squared_mean", subset], value[:, "r2_mean", subset]
-        assert squared[["perfect", "scaled", "shifted"]].tolist() == pytest.approx([1, 1, 1], abs=1e-6)
+        assert squared[["perfect", "scaled", "shifted"]].tolist() == pytest.approx(
+            [1, 1, 1], abs=1e-6
+        )
         assert r2["perfect"] == pytest.approx(1, abs=1e-6)
         assert max(r2["scaled"], r2["shuffled"]) < 0
         assert squared["shuffled"] < 0.2
@@ -403,7 +445,12 @@ def test_predictions_with_known_faults_score_as_they_should(cells, baselines):
         assert value["scaled", "slope_mean", subset] == pytest.approx(1 / 3, abs=1e-4)
     assert value["perfect", "marker_overlap", "top_10"] == 1
     assert value["shuffled", "marker_overlap", "top_10"] < 0.6
-    assert value["perfect", "two_sample_auc", "all"] < 0.5 < 0.99 < value["shuffled", "two_sample_auc", "all"]
+    assert (
+        value["perfect", "two_sample_auc", "all"]
+        < 0.5
+        < 0.99
+        < value["shuffled", "two_sample_auc", "all"]
+    )
     assert value["perfect", "e_distance", "all"] < value["shifted", "e_distance", "all"] / 10
 
 
@@ -417,7 +464,9 @@ def test_expected_cells_are_compared_by_means_and_drawn_ones_by_distances(cells,
     value = table.set_index(["method", "metric", "subset"])["value"]
     assert value["means", "mse_mean", "all"] == 0 < value["cells", "mse_mean", "all"]
     assert value["cells", "e_distance", "all"] < 0 < value["means", "e_distance", "all"]
-    assert value["cells", "marker_overlap", "top_10"] == 1 > value["means", "marker_overlap", "top_10"]
+    assert (
+        value["cells", "marker_overlap", "top_10"] == 1 > value["means", "marker_overlap", "top_10"]
+    )
 
 
 def test_the_floor_is_below_the_ceiling_and_a_shift_between(baselines):
@@ -427,9 +476,13 @@ def test_the_floor_is_below_the_ceiling_and_a_shift_between(baselines):
     value = table.set_index(["metric", "subset", "method"])["value"]
     better = {"pearson_squared_mean": 1, "r2_mean": 1, "mse_mean": -1, "e_distance": -1, "mmd": -1}
     for metric, sign in better.items():
-        floor, shift, ceiling = (sign * value[metric, "all", name] for name in ("no_change", "mean_shift", "real_cells"))
+        floor, shift, ceiling = (
+            sign * value[metric, "all", name] for name in ("no_change", "mean_shift", "real_cells")
+        )
         assert floor < shift < ceiling, metric
-    assert value["two_sample_auc", "all", "real_cells"] < value["two_sample_auc", "all", "no_change"]
+    assert (
+        value["two_sample_auc", "all", "real_cells"] < value["two_sample_auc", "all", "no_change"]
+    )
     assert value["marker_overlap", "top_10", "no_change"] == pytest.approx(10 / G)
     assert value["marker_overlap", "top_10", "mean_shift"] > 0.4
 
@@ -437,11 +490,18 @@ def test_the_floor_is_below_the_ceiling_and_a_shift_between(baselines):
 def test_every_score_stands_beside_the_bounds_of_its_own_type_metric_and_genes():
     cells = draw({"a": 20, "b": 24, "c": 22, "d": 20}, held_out=("b", "c"))
     markers = rank_markers(real_responses(cells))
-    baselines = score_targets(cells, markers, lambda target: predictions_without_model(cells, target, 0), 0).scores
-    control = {target.cell_type: cells.dense(target.control) for target in targets_of(cells).values()}
+    baselines = score_targets(
+        cells, markers, lambda target: predictions_without_model(cells, target, 0), 0
+    ).scores
+    control = {
+        target.cell_type: cells.dense(target.control) for target in targets_of(cells).values()
+    }
 
     def predict(target):
-        yield Prediction("model", control[target.cell_type] + 1, control[target.cell_type] + 1), target
+        yield (
+            Prediction("model", control[target.cell_type] + 1, control[target.cell_type] + 1),
+            target,
+        )
 
     scores = score_targets(cells, markers, predict, 0).scores
     bounded = with_bounds(scores, baselines)
@@ -458,7 +518,9 @@ def test_every_score_stands_beside_the_bounds_of_its_own_type_metric_and_genes()
 
 def test_tables_keep_their_contracts(cells, baselines, tmp_path):
     markers, bounded, _ = baselines
-    empty = with_bounds(concat_tables([], "perturbation").assign(dataset="toy", model="ae"), bounded)
+    empty = with_bounds(
+        concat_tables([], "perturbation").assign(dataset="toy", model="ae"), bounded
+    )
     of_model = bounded.drop(columns=["floor", "ceiling"]).assign(dataset="toy", model="ae", seed=3)
     for table in (bounded.assign(dataset="toy"), with_bounds(of_model, bounded), empty):
         write_table(as_kind(table, "perturbation"), tmp_path / "table.tsv", "perturbation", {})
@@ -468,10 +530,15 @@ def test_tables_keep_their_contracts(cells, baselines, tmp_path):
     write_table(markers, tmp_path / "markers.tsv", "markers", {})
     read = read_table(tmp_path / "markers.tsv", "markers")
     pd.testing.assert_frame_equal(read, markers, check_dtype=False)
-    assert np.array_equal(positions(read, only_target(cells), cells.genes), positions(markers, only_target(cells), cells.genes))
+    assert np.array_equal(
+        positions(read, only_target(cells), cells.genes),
+        positions(markers, only_target(cells), cells.genes),
+    )
 
 
-def test_responses_are_means_of_expected_cells_and_ranks_of_drawn_ones_of_every_gene(cells, baselines):
+def test_responses_are_means_of_expected_cells_and_ranks_of_drawn_ones_of_every_gene(
+    cells, baselines
+):
     target = only_target(cells)
     control, treated = cells.dense(target.control), cells.dense(target.treated)
 
@@ -480,7 +547,9 @@ def test_responses_are_means_of_expected_cells_and_ranks_of_drawn_ones_of_every_
         yield Prediction("model", control + 1, treated), target
 
     predicted = score_targets(cells, baselines[0], predict, 0).responses
-    assert list(predicted["method"].unique()) == ["model"]  # the floor is the control cells themselves
+    assert list(predicted["method"].unique()) == [
+        "model"
+    ]  # the floor is the control cells themselves
     real = real_responses(cells).set_index("method")
     for table in (predicted, real.loc["control"], real.loc["treated"]):
         assert table["gene"].tolist() == cells.genes.tolist()
@@ -511,8 +580,12 @@ def test_a_hundred_genes_are_ranked_where_there_are_more():
     assert len(markers) == 100
     value, missing = score(cells, markers, perfect=lambda real: real)
     assert {subset for *_, subset in value.index} == {"all", "top_100", "top_20", "top_10"}
-    assert value["perfect", "marker_overlap", "top_100"] > 0.98  # genes that tie for the last places count by chance
-    assert missing == [("perfect, b, stim: two_sample_auc (all)", "12 cells are fewer than the 23 components")]
+    assert (
+        value["perfect", "marker_overlap", "top_100"] > 0.98
+    )  # genes that tie for the last places count by chance
+    assert missing == [
+        ("perfect, b, stim: two_sample_auc (all)", "12 cells are fewer than the 23 components")
+    ]
 
 
 def test_what_does_not_apply_has_a_reason(baselines):
@@ -521,7 +594,9 @@ def test_what_does_not_apply_has_a_reason(baselines):
     assert len(reasons) == len(missing)
     assert reasons.pop("b, stim: top_100") == "there are 40 genes"
     for name in WITHOUT_MODEL:
-        assert reasons.pop(f"{name}, b, stim: marker_overlap (top_100)") == "there are only 40 genes"
+        assert (
+            reasons.pop(f"{name}, b, stim: marker_overlap (top_100)") == "there are only 40 genes"
+        )
     for metric in ("pearson_change", "cosine_change"):
         for genes in ("all", "top_20"):
             why = "the predicted change is zero for all genes"
@@ -532,7 +607,10 @@ def test_what_does_not_apply_has_a_reason(baselines):
 
 def test_in_sample_there_are_floor_and_ceiling_alone(in_sample):
     table = score_targets(
-        in_sample, rank_markers(real_responses(in_sample)), lambda t: predictions_without_model(in_sample, t, 0), 0
+        in_sample,
+        rank_markers(real_responses(in_sample)),
+        lambda t: predictions_without_model(in_sample, t, 0),
+        0,
     ).scores
     assert set(table["method"]) == {"no_change", "real_cells"}
     assert set(table["split"]) == {"in_sample"}
@@ -547,8 +625,14 @@ def trained_on(cells, family, epochs=1, input=None, **hyperparameters):
     torch.manual_seed(0)
     obs = cells.obs[cells.obs["split"] == "train"]
     x = cells.x[obs.index]
-    counts = sparse.csr_matrix(np.rint(np.expm1(x.toarray()))) if hyperparameters.get("likelihood") == "nb" else None
-    data = TrainingData(Values(x, obs.index.astype(str).to_numpy(), np.ones(len(obs), dtype=bool), counts=counts))
+    counts = (
+        sparse.csr_matrix(np.rint(np.expm1(x.toarray())))
+        if hyperparameters.get("likelihood") == "nb"
+        else None
+    )
+    data = TrainingData(
+        Values(x, obs.index.astype(str).to_numpy(), np.ones(len(obs), dtype=bool), counts=counts)
+    )
     conditions = []
     if family in FLIPS:
         conditions = sorted(set(obs["condition"]))
@@ -562,19 +646,28 @@ def trained_on(cells, family, epochs=1, input=None, **hyperparameters):
         "share": None,
     }
     trained, _ = train_run(data, None, settings)
-    record = {**settings, "n_vars": data.values.n_vars, "n_counts": trained.n_counts, "conditions": conditions}
+    record = {
+        **settings,
+        "n_vars": data.values.n_vars,
+        "n_counts": trained.n_counts,
+        "conditions": conditions,
+    }
     return trained, record
 
 
 def predicted_by(trained, record, cells, target, condition=None, seed=0) -> dict:
     torch.manual_seed(seed)
-    return predictions_by_name(predictions_of_model(trained, record["conditions"], condition, cells, target))
+    return predictions_by_name(
+        predictions_of_model(trained, record["conditions"], condition, cells, target)
+    )
 
 
 def reconstructed(trained, values) -> np.ndarray:
     """What a model without noise makes of cells, in their own units."""
     with torch.no_grad():
-        x = trained.model.decode(trained.encode(torch.from_numpy(np.asarray(values, dtype=np.float32))).mean)
+        x = trained.model.decode(
+            trained.encode(torch.from_numpy(np.asarray(values, dtype=np.float32))).mean
+        )
         return trained.normalised(x, torch.tensor(1.0)).numpy()
 
 
@@ -587,8 +680,12 @@ def latent_of(trained, profile) -> np.ndarray:
 LINEAR = [{}, {"scale": True}, {"n_pcs": 12}, {"scale": True, "n_pcs": 12}]
 
 
-@pytest.mark.parametrize("input", LINEAR, ids=["values", "z-scores", "components", "components of z-scores"])
-def test_shifts_in_a_linear_latent_are_the_shifts_of_genes_as_far_as_the_latent_holds_them(cells, input):
+@pytest.mark.parametrize(
+    "input", LINEAR, ids=["values", "z-scores", "components", "components of z-scores"]
+)
+def test_shifts_in_a_linear_latent_are_the_shifts_of_genes_as_far_as_the_latent_holds_them(
+    cells, input
+):
     trained, record = trained_on(cells, "pca", latent_dim=3, input=input)
     target = only_target(cells)
     control, known = cells.dense(target.control), cells.known_responses(target)
@@ -598,9 +695,13 @@ def test_shifts_in_a_linear_latent_are_the_shifts_of_genes_as_far_as_the_latent_
     for name, weights in WEIGHTS.items():
         shift = weights(control.mean(axis=0), known) @ response
         found = predicted[f"latent_{name}_shift"]
-        np.testing.assert_allclose(found.expected, reconstructed(trained, control + shift), atol=1e-4)
+        np.testing.assert_allclose(
+            found.expected, reconstructed(trained, control + shift), atol=1e-4
+        )
         assert np.array_equal(found.drawn, found.expected)
-    of_types = Responses(*(np.stack([latent_of(trained, mean) for mean in means]) for means in known))
+    of_types = Responses(
+        *(np.stack([latent_of(trained, mean) for mean in means]) for means in known)
+    )
     shift = similarity_weights(latent_of(trained, control.mean(axis=0)), of_types) @ response
     kriged = predicted["latent_kriging_shift"]
     np.testing.assert_allclose(kriged.expected, reconstructed(trained, control + shift), atol=1e-4)
@@ -620,7 +721,9 @@ def test_the_linear_shift_is_projected_on_the_components(cells):
     projected = (known.treated - known.control).mean(axis=0) @ components.T @ components
     found = predicted_by(trained, record, cells, target)["latent_mean_shift"].expected
     np.testing.assert_allclose(
-        found - reconstructed(trained, cells.dense(target.control)), np.tile(projected, (120, 1)), atol=1e-4
+        found - reconstructed(trained, cells.dense(target.control)),
+        np.tile(projected, (120, 1)),
+        atol=1e-4,
     )
 
 
@@ -630,10 +733,14 @@ def twice_the_mean(model, seen, condition=None) -> Latents:
     return Latents(z, 2 * z)
 
 
-def test_scgen_weighs_types_equally_and_counts_the_type_asked_for_among_the_control_cells(monkeypatch):
+def test_scgen_weighs_types_equally_and_counts_the_type_asked_for_among_the_control_cells(
+    monkeypatch,
+):
     monkeypatch.setattr(pca.Model, "encode", twice_the_mean)
     trained = Trained("pca", {"latent_dim": 3}, Input(G), None, [])
-    trained.model.components.copy_(torch.linalg.qr(torch.randn(G, 3, generator=torch.manual_seed(1)))[0].T)
+    trained.model.components.copy_(
+        torch.linalg.qr(torch.randn(G, 3, generator=torch.manual_seed(1)))[0].T
+    )
     shifts = []
     for sizes in ({"a": 6, "b": 15, "c": 11, "d": 30}, {"a": 30, "b": 30, "c": 30, "d": 30}):
         cells, profiles = constant(sizes)
@@ -641,8 +748,13 @@ def test_scgen_weighs_types_equally_and_counts_the_type_asked_for_among_the_cont
         control = cells.dense(target.control)
         shift = profiles.treated[[0, 2, 3]].mean(axis=0) - profiles.control.mean(axis=0)
         predicted = predicted_by(trained, {"conditions": []}, cells, target)
-        np.testing.assert_allclose(predicted["scgen"].expected, 2 * reconstructed(trained, control + shift), atol=1e-4)
-        assert np.abs(predicted["scgen"].expected - 2 * predicted["latent_mean_shift"].expected).max() > 0.1
+        np.testing.assert_allclose(
+            predicted["scgen"].expected, 2 * reconstructed(trained, control + shift), atol=1e-4
+        )
+        assert (
+            np.abs(predicted["scgen"].expected - 2 * predicted["latent_mean_shift"].expected).max()
+            > 0.1
+        )
         shifts.append(predicted["scgen"].expected[0])
     np.testing.assert_allclose(*shifts, atol=1e-4)
 
@@ -650,7 +762,9 @@ def test_scgen_weighs_types_equally_and_counts_the_type_asked_for_among_the_cont
 def test_scgen_draws_its_latents_and_the_other_shifts_do_not(cells):
     trained, record = trained_on(cells, "vae", latent_dim=3)
     target = only_target(cells)
-    first, again, other = (predicted_by(trained, record, cells, target, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (
+        predicted_by(trained, record, cells, target, seed=seed) for seed in (0, 0, 1)
+    )
     for name in ARITHMETIC:
         assert np.array_equal(first[name].expected, again[name].expected), name
         assert np.array_equal(first[name].drawn, again[name].drawn), name
@@ -684,7 +798,9 @@ def test_predictions_of_counts_are_logarithms_with_the_totals_of_the_control_cel
 def test_flips_go_from_control_to_the_treatment_by_every_path_of_the_family(family, likelihood):
     """Conditions are numbered by name, so the control stands between two treatments."""
     cells = draw({"a": 20, "b": 14}, treatments=("stim", "aim"))
-    trained, record = trained_on(cells, family, latent_dim=3, likelihood=likelihood, input={"scale": True})
+    trained, record = trained_on(
+        cells, family, latent_dim=3, likelihood=likelihood, input={"scale": True}
+    )
     assert record["conditions"] == ["aim", "ctrl", "stim"]
     for (condition, _), target in targets_of(cells).items():
         predicted = predicted_by(trained, record, cells, target, "condition")
@@ -694,14 +810,21 @@ def test_flips_go_from_control_to_the_treatment_by_every_path_of_the_family(fami
             assert np.isfinite(prediction.drawn).all()
             assert not np.array_equal(prediction.drawn, prediction.expected), name
         control = torch.from_numpy(cells.dense(target.control))
-        before, after = (torch.eye(3)[[record["conditions"].index(c)] * 14] for c in ("ctrl", condition))
+        before, after = (
+            torch.eye(3)[[record["conditions"].index(c)] * 14] for c in ("ctrl", condition)
+        )
         path = {"path": "z"} if family == "cgmvae" else {}
         flipped = trained.model.flip(trained.input(control), before, after, **path)
         flipped = trained.normalised(flipped, control.expm1().sum(1, keepdim=True)).numpy()
-        np.testing.assert_allclose(predicted["flip_z" if path else "flip"].expected, flipped, atol=1e-5)
+        np.testing.assert_allclose(
+            predicted["flip_z" if path else "flip"].expected, flipped, atol=1e-5
+        )
 
 
-@pytest.mark.parametrize(("family", "condition"), [("pca", None), ("vae", None), ("cvae", "condition"), ("cgmvae", "condition")])
+@pytest.mark.parametrize(
+    ("family", "condition"),
+    [("pca", None), ("vae", None), ("cvae", "condition"), ("cgmvae", "condition")],
+)
 def test_predictions_of_models_see_nothing_of_cells_held_out(partly, family, condition):
     partly, held_out = partly
     trained, record = trained_on(partly, family, latent_dim=3)
@@ -716,7 +839,10 @@ def test_predictions_of_models_see_nothing_of_cells_held_out(partly, family, con
 def test_models_that_can_predict_nothing_say_why(cells, in_sample):
     trained, record = trained_on(cells, "pca", latent_dim=3)
     target = only_target(cells)
-    with pytest.raises(TrainingError, match="sees no condition, and in sample shifts of other types are no prediction"):
+    with pytest.raises(
+        TrainingError,
+        match="sees no condition, and in sample shifts of other types are no prediction",
+    ):
         predicted_by(trained, record, in_sample, target)
     for told in ("cell_type", "batch"):
         with pytest.raises(TrainingError, match=f"told the {told} of cells, and not the condition"):
@@ -726,7 +852,9 @@ def test_models_that_can_predict_nothing_say_why(cells, in_sample):
 def test_the_ceiling_has_a_ranking_of_its_own_and_leaves_that_of_others(cells, baselines):
     markers, table, _ = baselines
     control = cells.dense(only_target(cells).control)
-    alone = score_targets(cells, markers, lambda t: [(Prediction("no_change", control, control), t)], 0).scores
+    alone = score_targets(
+        cells, markers, lambda t: [(Prediction("no_change", control, control), t)], 0
+    ).scores
     beside = table[table["method"] == "no_change"]
     assert beside["value"].tolist() == alone["value"].tolist()
 
@@ -775,13 +903,24 @@ def deterministic():
 
 
 def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, deterministic):
-    adata = ad.AnnData(cells.x, obs=cells.obs.set_index(cells.obs.index.astype(str)), var=pd.DataFrame(index=cells.genes))
+    adata = ad.AnnData(
+        cells.x,
+        obs=cells.obs.set_index(cells.obs.index.astype(str)),
+        var=pd.DataFrame(index=cells.genes),
+    )
     adata.uns["control"] = "ctrl"
     adata.write_h5ad(tmp_path / "data.h5ad")
     files = Names(data=tmp_path / "data.h5ad", code=[])
-    output = Names({name: tmp_path / f"data_{name}.tsv" for name in ("markers", "scores", "responses", "absent")})
+    output = Names(
+        {
+            name: tmp_path / f"data_{name}.tsv"
+            for name in ("markers", "scores", "responses", "absent")
+        }
+    )
     params = Names(dataset="toy", held_out=True, threads=1)
-    perturb_data.main(Names(rule="perturb_data", input=files, output=output, params=params, wildcards=Names()))
+    perturb_data.main(
+        Names(rule="perturb_data", input=files, output=output, params=params, wildcards=Names())
+    )
     baselines = read_table(output.scores, "perturbation")
     assert set(baselines["method"]) == set(WITHOUT_MODEL)
     assert baselines[["seed", "model"]].isna().all(axis=None)
@@ -792,7 +931,14 @@ def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, determinist
     trained, record = trained_on(cells, "pca", latent_dim=3)
     for seed in (0, 1, 2):
         lost = (trained, "") if seed != 1 else (None, "the loss is nan")
-        save_run(lost[0], tmp_path / f"{seed}.safetensors", tmp_path / f"{seed}.json", record, lost[1], {})
+        save_run(
+            lost[0],
+            tmp_path / f"{seed}.safetensors",
+            tmp_path / f"{seed}.json",
+            record,
+            lost[1],
+            {},
+        )
     for seeds in ([0, 1, 2], [1]):
         of_seeds = {
             "weights": [tmp_path / f"{seed}.safetensors" for seed in seeds],
@@ -802,7 +948,9 @@ def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, determinist
         job = Names(
             rule="perturb",
             input=files,
-            output=Names({name: tmp_path / f"{name}.tsv" for name in ("scores", "responses", "absent")}),
+            output=Names(
+                {name: tmp_path / f"{name}.tsv" for name in ("scores", "responses", "absent")}
+            ),
             params=params | {"seeds": seeds, "condition": None},
             wildcards=Names(model="pca"),
             config={"device": "cpu"},
@@ -812,9 +960,15 @@ def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, determinist
         perturb.main(job)
         scores, responses, absent = (
             read_table(job.output[name], kind)
-            for name, kind in (("scores", "perturbation"), ("responses", "responses"), ("absent", "absent"))
+            for name, kind in (
+                ("scores", "perturbation"),
+                ("responses", "responses"),
+                ("absent", "absent"),
+            )
         )
         assert scores["seed"].unique().tolist() == [seed for seed in seeds if seed != 1]
         assert responses["seed"].unique().tolist() == [seed for seed in seeds if seed != 1][:1]
-        assert absent.loc[absent["seed"] == 1, ["what", "reason"]].to_numpy().tolist() == [["all", "the loss is nan"]]
+        assert absent.loc[absent["seed"] == 1, ["what", "reason"]].to_numpy().tolist() == [
+            ["all", "the loss is nan"]
+        ]
     assert set(absent["model"]) == {"pca"}

@@ -10,19 +10,19 @@ import pytest
 import scanpy
 from scipy import sparse
 
-from sclatent import blocks
-from sclatent import preprocess as module
-from sclatent.config import Training
-from sclatent.data_clusters import data_clusters
-from sclatent.datasets import Clusters
-from sclatent.determinism import make_deterministic
-from sclatent.errors import LeakError, UserError
-from sclatent.ingest import ingest
-from sclatent.matrices import read_large_matrix, read_matrix, write_matrix
-from sclatent.preprocess import hold_out, preprocess, quality_control
-from sclatent.readers import read
-from sclatent.tables import read_table, write_table
-from sclatent.values import check_none_held_out, read_values
+from sclatent.clustering.of_dataset import data_clusters
+from sclatent.common.determinism import make_deterministic
+from sclatent.common.errors import LeakError, UserError
+from sclatent.config.datasets import Clusters
+from sclatent.config.load import Training
+from sclatent.data import preprocess as module
+from sclatent.data.ingest import ingest
+from sclatent.data.preprocess import hold_out, preprocess, quality_control
+from sclatent.data.readers.registry import read
+from sclatent.io import blocks
+from sclatent.io.expression import check_none_held_out, read_values
+from sclatent.io.matrices import read_large_matrix, read_matrix, write_matrix
+from sclatent.io.tables import read_table, write_table
 
 PBMC = Path(scanpy.__file__).parent / "datasets" / "10x_pbmc68k_reduced.h5ad"
 AS_IT_IS = {"annotation": None, "columns": {}, "control": None, "keep": {}, "drop": {}}
@@ -67,8 +67,16 @@ def training_of(adata):
 @pytest.fixture
 def cells():
     """Four cells and five genes; the last cell has one detected gene, the fourth gene is in one cell."""
-    counts = sparse.csr_matrix(np.array([[1, 2, 3, 0, 1], [2, 0, 1, 4, 1], [5, 1, 1, 0, 2], [0, 0, 7, 0, 0]], dtype=np.int32))
-    obs = {"cell_type": pd.Categorical(list("aabb")), "pct_counts_mt": [1.0, 2.0, 30.0, 1.0], "split": "train"}
+    counts = sparse.csr_matrix(
+        np.array(
+            [[1, 2, 3, 0, 1], [2, 0, 1, 4, 1], [5, 1, 1, 0, 2], [0, 0, 7, 0, 0]], dtype=np.int32
+        )
+    )
+    obs = {
+        "cell_type": pd.Categorical(list("aabb")),
+        "pct_counts_mt": [1.0, 2.0, 30.0, 1.0],
+        "split": "train",
+    }
     obs = pd.DataFrame(obs, index=list("wxyz"))
     return ad.AnnData(obs=obs, var=pd.DataFrame(index=list("ABCDE")), layers={"counts": counts})
 
@@ -91,13 +99,17 @@ def test_genes_are_counted_in_cells_that_passed_min_genes(cells):
 def test_log_normalisation_follows_its_formula(cells):
     counts = cells.layers["counts"].toarray()
     result, *_ = preprocess(cells, {}, "log", target_sum=100)
-    np.testing.assert_allclose(result.X.toarray(), np.log1p(counts / counts.sum(1, keepdims=True) * 100), rtol=1e-6)
+    np.testing.assert_allclose(
+        result.X.toarray(), np.log1p(counts / counts.sum(1, keepdims=True) * 100), rtol=1e-6
+    )
     np.testing.assert_array_equal(result.layers["counts"].toarray(), counts)
     assert result.X.dtype == np.float32
 
 
 def test_without_normalisation_values_stay(cells):
-    np.testing.assert_array_equal(preprocess(cells, {}, "none")[0].X.toarray(), cells.layers["counts"].toarray())
+    np.testing.assert_array_equal(
+        preprocess(cells, {}, "none")[0].X.toarray(), cells.layers["counts"].toarray()
+    )
 
 
 def test_log_normalisation_is_that_of_scanpy_to_the_last_bit(pbmc):
@@ -112,19 +124,25 @@ def test_log_normalisation_is_that_of_scanpy_to_the_last_bit(pbmc):
 
 
 def test_a_cell_without_counts_stays_without(cells):
-    cells.layers["counts"] = sparse.csr_matrix(cells.layers["counts"].multiply([[1], [1], [1], [0]]), dtype=np.int32)
+    cells.layers["counts"] = sparse.csr_matrix(
+        cells.layers["counts"].multiply([[1], [1], [1], [0]]), dtype=np.int32
+    )
     assert (preprocess(cells, {})[0].X.toarray()[3] == 0).all()
 
 
 def test_unit_normalisation_takes_bytes_to_one(cells):
     cells.layers["counts"] = cells.layers["counts"] * 30
     result, *_ = preprocess(cells, {}, "unit")
-    np.testing.assert_allclose(result.X.toarray(), cells.layers["counts"].toarray() / 255, rtol=1e-6)
+    np.testing.assert_allclose(
+        result.X.toarray(), cells.layers["counts"].toarray() / 255, rtol=1e-6
+    )
     assert result.X.dtype == np.float32
 
 
 def test_measures_of_cells_are_those_of_scanpy(pbmc):
-    source = ad.AnnData(pbmc.layers["counts"], obs=pbmc.obs[["cell_type"]], var=pbmc.var, uns={"labelled": True})
+    source = ad.AnnData(
+        pbmc.layers["counts"], obs=pbmc.obs[["cell_type"]], var=pbmc.var, uns={"labelled": True}
+    )
     source.var_names = [f"MT-{name}" if i < 5 else name for i, name in enumerate(source.var_names)]
     counts = ingest(source, **AS_IT_IS)
     *_, table = preprocess(counts.copy(), {"min_cells": 100})
@@ -143,7 +161,10 @@ def test_tables_say_what_each_step_left_and_why_a_cell_went(cells, tmp_path):
     *_, steps, measures = quality_control(cells, **thresholds)
     write_table(steps, tmp_path / "qc.tsv", "qc", {})
     write_table(measures, tmp_path / "qc_cells.tsv", "qc_cells", {})
-    steps, measures = read_table(tmp_path / "qc.tsv", "qc"), read_table(tmp_path / "qc_cells.tsv", "qc_cells")
+    steps, measures = (
+        read_table(tmp_path / "qc.tsv", "qc"),
+        read_table(tmp_path / "qc_cells.tsv", "qc_cells"),
+    )
     assert steps.to_numpy().tolist() == [
         ["nothing", 4, 5],
         ["fewer than 2 genes", 3, 5],
@@ -154,7 +175,12 @@ def test_tables_say_what_each_step_left_and_why_a_cell_went(cells, tmp_path):
     assert list(measures["n_genes"]) == [4, 4, 4, 1]
     assert list(measures["total_counts"]) == [7, 8, 9, 7]
     assert list(measures["pct_counts_mt"]) == [1, 2, 30, 1]
-    assert measures["removed"].fillna("").tolist() == ["4 genes or more", "", "4 genes or more", "fewer than 2 genes"]
+    assert measures["removed"].fillna("").tolist() == [
+        "4 genes or more",
+        "",
+        "4 genes or more",
+        "fewer than 2 genes",
+    ]
     _, _, _, measures = quality_control(cells, max_percent_mito=5)
     assert measures["removed"].isna().tolist() == [True, True, False, True]
     assert measures["removed"][2] == "5 % mitochondrial or more"
@@ -162,14 +188,18 @@ def test_tables_say_what_each_step_left_and_why_a_cell_went(cells, tmp_path):
 
 def test_a_cell_type_left_with_one_cell_is_refused_with_the_cell_and_the_cure(cells):
     cells.obs["cell_type"] = pd.Categorical(["many", "many", "alone", "removed"])
-    with pytest.raises(UserError, match=r"the cell_type 'alone' \(cell y\).*with drop and its column: \[alone\]"):
+    with pytest.raises(
+        UserError, match=r"the cell_type 'alone' \(cell y\).*with drop and its column: \[alone\]"
+    ):
         preprocess(cells, {"min_genes": 2})
 
 
 def test_a_condition_left_with_one_level_is_refused_with_the_cure(cells):
     cells.obs["condition"] = pd.Categorical(["ctrl", "ctrl", "stim", "stim"])
     assert preprocess(cells.copy(), {})[0].n_obs == 4
-    with pytest.raises(UserError, match=r"have the condition 'ctrl'; leave columns.condition and control out"):
+    with pytest.raises(
+        UserError, match=r"have the condition 'ctrl'; leave columns.condition and control out"
+    ):
         preprocess(cells[:3].copy(), {"max_genes": 5, "max_percent_mito": 5})
 
 
@@ -194,21 +224,29 @@ def test_a_filter_by_mitochondria_needs_their_genes(cells):
 
 def test_a_cell_without_a_label_is_refused_or_dropped(cells):
     cells.obs["cell_type"] = pd.Categorical(["a", None, "a", "rare"])
-    with pytest.raises(UserError, match=r"1 of the 4 cells .* no cell_type \(the first: x\); .*drop_unlabelled: true"):
+    with pytest.raises(
+        UserError,
+        match=r"1 of the 4 cells .* no cell_type \(the first: x\); .*drop_unlabelled: true",
+    ):
         preprocess(cells.copy(), {})
     result, _, measures = preprocess(cells.copy(), {"min_genes": 2}, drop_unlabelled=True)
     assert list(result.obs_names) == ["w", "y"]
     assert list(result.obs["cell_type"].cat.categories) == ["a"]
     assert measures["removed"][1] == "without cell_type"
     cells.obs["cell_type"] = pd.Categorical(["a", "a", "a", None])
-    assert preprocess(cells, {"min_genes": 2})[0].n_obs == 3, "quality control removes the cell before its label is missed"
+    assert preprocess(cells, {"min_genes": 2})[0].n_obs == 3, (
+        "quality control removes the cell before its label is missed"
+    )
 
 
 @pytest.fixture
 def labels():
     """The labels of 84 cells: 20, 50 and 14 of three types, half of each in either condition."""
     cell_type = ["CD4 T"] * 20 + ["CD8 T"] * 50 + ["B"] * 14
-    obs = {"cell_type": pd.Categorical(cell_type), "condition": pd.Categorical(["ctrl", "stim"] * 42)}
+    obs = {
+        "cell_type": pd.Categorical(cell_type),
+        "condition": pd.Categorical(["ctrl", "stim"] * 42),
+    }
     return pd.DataFrame(obs, index=[f"cell_{i}" for i in range(84)])
 
 
@@ -219,20 +257,28 @@ def test_a_share_is_held_out_of_each_stratum(labels):
         return labels[split == "held_out"]
 
     assert len(held(share=0.1)) == 8
-    assert dict(held(share=0.2, stratify=["cell_type"])["cell_type"].value_counts()) == {"CD4 T": 4, "CD8 T": 10, "B": 3}
+    assert dict(held(share=0.2, stratify=["cell_type"])["cell_type"].value_counts()) == {
+        "CD4 T": 4,
+        "CD8 T": 10,
+        "B": 3,
+    }
     both = held(share=0.2, stratify=["cell_type", "condition"]).value_counts()
     assert sorted(both) == [1, 1, 2, 2, 5, 5]
 
 
 @pytest.mark.parametrize("stratify", [[], ["cell_type"]])
 def test_the_seed_alone_says_which_cells_are_held_out(labels, stratify):
-    one, same, other = (hold_out(labels, share=0.25, stratify=stratify, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (
+        hold_out(labels, share=0.25, stratify=stratify, seed=seed) for seed in (1, 1, 2)
+    )
     assert one.equals(same)
     assert not one.equals(other)
 
 
 def test_cells_are_held_out_by_their_labels(labels):
-    held = hold_out(labels, cells={"cell_type": ["B", "CD4 T"], "condition": ["stim"]}) == "held_out"
+    held = (
+        hold_out(labels, cells={"cell_type": ["B", "CD4 T"], "condition": ["stim"]}) == "held_out"
+    )
     expected = labels["cell_type"].isin(["B", "CD4 T"]) & (labels["condition"] == "stim")
     assert held.equals(expected)
     assert held.sum() == 17
@@ -257,12 +303,24 @@ def test_treated_cells_are_held_out_by_the_control_of_the_data(cells):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"share": 0.5, "stratify": ["batch"]}, "the label batch, which the data lack; name its column"),
+        (
+            {"share": 0.5, "stratify": ["batch"]},
+            "the label batch, which the data lack; name its column",
+        ),
         ({"cells": {"batch": ["1"]}}, "the label batch, which the data lack; name its column"),
-        ({"cells": {"cell_type": ["CD4T"]}}, "no cell has the cell_type 'CD4T'; did you mean 'CD4 T'"),
-        ({"treated": ["CD4T"], "control": "ctrl"}, "no cell has the cell_type 'CD4T'; did you mean 'CD4 T'"),
+        (
+            {"cells": {"cell_type": ["CD4T"]}},
+            "no cell has the cell_type 'CD4T'; did you mean 'CD4 T'",
+        ),
+        (
+            {"treated": ["CD4T"], "control": "ctrl"},
+            "no cell has the cell_type 'CD4T'; did you mean 'CD4 T'",
+        ),
         ({"share": 0.001}, "takes 0 of 84 cells; it must take some"),
-        ({"cells": {"condition": ["ctrl", "stim"]}}, "takes 84 of 84 cells; it must take some and leave some"),
+        (
+            {"cells": {"condition": ["ctrl", "stim"]}},
+            "takes 84 of 84 cells; it must take some and leave some",
+        ),
     ],
 )
 def test_a_holdout_that_does_not_fit_is_refused(labels, settings, words):
@@ -273,7 +331,9 @@ def test_a_holdout_that_does_not_fit_is_refused(labels, settings, words):
 def test_the_test_set_of_the_source_is_held_out_unless_another_is_asked_for(cells):
     own = pd.Categorical(["train", "train", "held_out", "train"])
     cells.obs["split"] = own
-    source = ad.AnnData(cells.layers["counts"], obs=cells.obs, var=cells.var, uns={"labelled": True})
+    source = ad.AnnData(
+        cells.layers["counts"], obs=cells.obs, var=cells.var, uns={"labelled": True}
+    )
     assert list(preprocess(ingest(source, **AS_IT_IS), {})[0].obs["split"]) == list(own)
     other = {"cells": {"cell_type": ["a"]}}
     result, *_ = preprocess(ingest(source, **AS_IT_IS), {}, holdout=other)
@@ -294,7 +354,9 @@ def test_highly_variable_genes_are_those_of_scanpy_on_training_cells(split_pbmc,
 
 
 def test_more_genes_than_there_are_cannot_be_chosen(pbmc):
-    with pytest.raises(UserError, match=r"n_top_genes is 9999, but quality control left 765 genes; lower it"):
+    with pytest.raises(
+        UserError, match=r"n_top_genes is 9999, but quality control left 765 genes; lower it"
+    ):
         preprocess(pbmc, {}, n_top_genes=9999)
 
 
@@ -303,7 +365,9 @@ def test_the_report_s_quality_control_gives_its_cells_and_genes(data_dir, raw_co
     result, steps, _ = preprocess(counts, raw_config["datasets"]["pbmc3k"]["qc"])
     assert result.shape == (2638, 13714)
     assert list(steps["n_cells"]) == [2700, 2700, 2700, 2695, 2638]
-    raw = ad.read_h5ad(data_dir / "pbmc3k_raw.h5ad")[result.obs_names, result.var_names].X.astype(np.float64)
+    raw = ad.read_h5ad(data_dir / "pbmc3k_raw.h5ad")[result.obs_names, result.var_names].X.astype(
+        np.float64
+    )
     expected = raw.multiply(1e4 / raw.sum(axis=1)).log1p()
     assert abs(result.X - expected).max() < 1e-5
 
@@ -316,7 +380,9 @@ def write_and_read(result, path):
 
 def test_scaling_is_that_of_scanpy_fitted_on_training_cells(split_pbmc, tmp_path):
     held_out = (split_pbmc.obs["split"] == "held_out").to_numpy()
-    split_pbmc.layers["counts"] = sparse.csr_matrix(changed(split_pbmc.layers["counts"], held_out, "a gene of their own"))
+    split_pbmc.layers["counts"] = sparse.csr_matrix(
+        changed(split_pbmc.layers["counts"], held_out, "a gene of their own")
+    )
     result, *_ = preprocess(split_pbmc, {}, scale={"max_value": 10})
     values = write_and_read(result, tmp_path / "x.h5ad")
     expected = ad.AnnData(training_of(result).X.toarray().astype(np.float64))
@@ -328,7 +394,9 @@ def test_scaling_is_that_of_scanpy_fitted_on_training_cells(split_pbmc, tmp_path
     assert values.dense().dtype == np.float32
     assert values.dense().max() == 10
     assert result.var["std"].iloc[0] == 0
-    np.testing.assert_array_equal(values.dense()[:, 0], np.minimum(result.X[:, [0]].toarray().ravel(), 10))
+    np.testing.assert_array_equal(
+        values.dense()[:, 0], np.minimum(result.X[:, [0]].toarray().ravel(), 10)
+    )
 
 
 def test_without_a_limit_scaled_values_are_not_clipped(split_pbmc, tmp_path):
@@ -388,7 +456,13 @@ def test_counts_of_cells_held_out_change_nothing_that_is_learnt(split_pbmc, flav
 
 
 ROUTES = {
-    "gene selection": ("_training_cells", lambda adata: adata, {"n_top_genes": 100}, {}, "choice of genes"),
+    "gene selection": (
+        "_training_cells",
+        lambda adata: adata,
+        {"n_top_genes": 100},
+        {},
+        "choice of genes",
+    ),
     "min_cells": (
         "detected_per_column",
         lambda counts, rows: blocks.detected_per_column(counts, np.ones_like(rows)),
@@ -396,7 +470,13 @@ ROUTES = {
         {"min_cells": 100},
         "choice of genes",
     ),
-    "scaling": ("_training_cells", lambda adata: adata, {"scale": {"max_value": 10}}, {}, "took part in scaling"),
+    "scaling": (
+        "_training_cells",
+        lambda adata: adata,
+        {"scale": {"max_value": 10}},
+        {},
+        "took part in scaling",
+    ),
 }
 
 
@@ -415,7 +495,9 @@ def test_a_cell_held_out_is_named_before_it_is_trained_on(split_pbmc, tmp_path):
     values = write_and_read(result, tmp_path / "x.h5ad")
     check_none_held_out(values.cells[values.training], tmp_path / "x.h5ad")
     assert values.training.sum() == 560
-    with pytest.raises(LeakError, match=f"1 cells held out reached training, the first {values.cells[5]}"):
+    with pytest.raises(
+        LeakError, match=f"1 cells held out reached training, the first {values.cells[5]}"
+    ):
         check_none_held_out(values.cells[4:9], tmp_path / "x.h5ad")
 
 
@@ -431,7 +513,11 @@ def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, mo
         "share": None,
     }
     told = {"condition": None, "labels": None, "labelled": None}
-    output = {"weights": tmp_path / "w.safetensors", "run": tmp_path / "run.json", "history": tmp_path / "history.tsv"}
+    output = {
+        "weights": tmp_path / "w.safetensors",
+        "run": tmp_path / "run.json",
+        "history": tmp_path / "history.tsv",
+    }
     job = Named(
         rule="train",
         input=Named(data=tmp_path / "x.h5ad", split=tmp_path / "x.h5ad", code=[__file__]),
@@ -442,10 +528,15 @@ def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, mo
         config={"device": "cpu"},
     )
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train, "make_deterministic", lambda seed, threads: None)  # it sets torch for the whole process
+    monkeypatch.setattr(
+        train, "make_deterministic", lambda seed, threads: None
+    )  # it sets torch for the whole process
     with monkeypatch.context() as patch:
-        everything = lambda path, counts: replace(read_values(path), training=np.ones(700, dtype=bool))  # noqa: E731
-        patch.setattr("sclatent.runs.read_values", everything)
+
+        def everything(path, counts):
+            return replace(read_values(path), training=np.ones(700, dtype=bool))
+
+        patch.setattr("sclatent.training.run.read_values", everything)
         with pytest.raises(LeakError, match="140 cells held out reached training"):
             train.main(job)
     assert not any(path.exists() for path in output.values())
@@ -455,7 +546,10 @@ def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, mo
 
 def same_bytes(one, other):
     """Whether two CSR matrices are the same to the last bit; the integers of their indices may be of other width."""
-    same = [np.array_equal(getattr(one, part), getattr(other, part)) for part in ("data", "indices", "indptr")]
+    same = [
+        np.array_equal(getattr(one, part), getattr(other, part))
+        for part in ("data", "indices", "indptr")
+    ]
     return one.shape == other.shape and one.dtype == other.dtype and all(same)
 
 
@@ -467,7 +561,12 @@ def through_files(source, folder, columns=None, **settings):
     result, *tables = preprocess(read_large_matrix(folder / "counts.h5ad"), **settings)
     lazy = blocks.is_lazy(result.X)
     write_matrix(result, folder / "preprocessed.h5ad", "preprocessed", {})
-    return read_matrix(folder / "preprocessed.h5ad"), read_values(folder / "preprocessed.h5ad"), tables, lazy
+    return (
+        read_matrix(folder / "preprocessed.h5ad"),
+        read_values(folder / "preprocessed.h5ad"),
+        tables,
+        lazy,
+    )
 
 
 def check_both_paths_agree(read_source, tmp_path, monkeypatch, block=300, **settings):
@@ -476,7 +575,9 @@ def check_both_paths_agree(read_source, tmp_path, monkeypatch, block=300, **sett
     one, values, tables, lazy = through_files(read_source(), tmp_path / "memory", **settings)
     assert not lazy
     monkeypatch.setattr(blocks, "LARGE", 1000)
-    other, lazy_values, lazy_tables, lazy = through_files(read_source(), tmp_path / "lazy", **settings)
+    other, lazy_values, lazy_tables, lazy = through_files(
+        read_source(), tmp_path / "lazy", **settings
+    )
     assert lazy
     assert same_bytes(one.X, other.X)
     assert same_bytes(one.layers["counts"], other.layers["counts"])
@@ -491,24 +592,42 @@ def check_both_paths_agree(read_source, tmp_path, monkeypatch, block=300, **sett
 
 
 @pytest.mark.parametrize("flavor", ["seurat", "cell_ranger"])
-def test_a_large_matrix_gives_what_it_gives_in_memory(data_dir, raw_config, tmp_path, monkeypatch, flavor):
-    settings = {"qc": raw_config["datasets"]["pbmc3k"]["qc"], "n_top_genes": 2000, "flavor": flavor, "scale": {"max_value": 10}}
+def test_a_large_matrix_gives_what_it_gives_in_memory(
+    data_dir, raw_config, tmp_path, monkeypatch, flavor
+):
+    settings = {
+        "qc": raw_config["datasets"]["pbmc3k"]["qc"],
+        "n_top_genes": 2000,
+        "flavor": flavor,
+        "scale": {"max_value": 10},
+    }
     settings |= {"holdout": {"share": 0.1}, "columns": {"cell_type": "okunator_cell_type"}}
     files = {"counts": [data_dir / "pbmc3k_raw.h5ad"]}
-    result = check_both_paths_agree(lambda: read("h5ad", files), tmp_path, monkeypatch, block=1000, **settings)
+    result = check_both_paths_agree(
+        lambda: read("h5ad", files), tmp_path, monkeypatch, block=1000, **settings
+    )
     assert result.shape == (2638, 2000)
 
 
 @pytest.mark.parametrize("flavor", ["seurat", "cell_ranger"])
 def test_a_small_matrix_read_by_blocks_gives_what_it_gives_in_memory(tmp_path, monkeypatch, flavor):
-    settings = {"n_top_genes": 200, "flavor": flavor, "scale": {"max_value": None}, "holdout": {"share": 0.1}}
+    settings = {
+        "n_top_genes": 200,
+        "flavor": flavor,
+        "scale": {"max_value": None},
+        "holdout": {"share": 0.1},
+    }
     settings |= {"qc": {"min_cells": 5, "max_genes": 250}}
     files = {"counts": [PBMC]}
-    check_both_paths_agree(lambda: read("pbmc68k_reduced", files), tmp_path, monkeypatch, **settings)
+    check_both_paths_agree(
+        lambda: read("pbmc68k_reduced", files), tmp_path, monkeypatch, **settings
+    )
 
 
 @pytest.mark.parametrize("form", ["csr", "dense"])
-def test_cells_with_huge_totals_and_with_none_are_the_same_lazily(pbmc, tmp_path, monkeypatch, form):
+def test_cells_with_huge_totals_and_with_none_are_the_same_lazily(
+    pbmc, tmp_path, monkeypatch, form
+):
     counts = pbmc.layers["counts"].toarray().astype(np.float64)
     counts[:600] *= np.random.default_rng(0).integers(1, 2**18, size=(600, 1))
     counts[-1] = 0
@@ -529,7 +648,9 @@ def lazy_pbmc(pbmc, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("flavor", ["seurat", "cell_ranger"])
-def test_the_check_for_leaks_compares_equal_sums_where_matrices_are_lazy(lazy_pbmc, monkeypatch, flavor):
+def test_the_check_for_leaks_compares_equal_sums_where_matrices_are_lazy(
+    lazy_pbmc, monkeypatch, flavor
+):
     tables = []
     original = scanpy.pp.highly_variable_genes
 
@@ -538,12 +659,16 @@ def test_the_check_for_leaks_compares_equal_sums_where_matrices_are_lazy(lazy_pb
         return tables[-1]
 
     monkeypatch.setattr(scanpy.pp, "highly_variable_genes", recorded)
-    preprocess(lazy_pbmc, {"max_genes": 250}, n_top_genes=100, flavor=flavor, holdout={"share": 0.3})
+    preprocess(
+        lazy_pbmc, {"max_genes": 250}, n_top_genes=100, flavor=flavor, holdout={"share": 0.3}
+    )
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
 
 def test_seurat_v3_is_refused_where_the_counts_are_too_many(lazy_pbmc):
-    with pytest.raises(UserError, match=r"seurat_v3 takes all counts into memory.*to seurat or cell_ranger"):
+    with pytest.raises(
+        UserError, match=r"seurat_v3 takes all counts into memory.*to seurat or cell_ranger"
+    ):
         preprocess(lazy_pbmc.copy(), {}, n_top_genes=100, flavor="seurat_v3")
     settings = Clusters(n_top_genes=100).model_dump()
     with pytest.raises(UserError, match="that of clusters, if labels are derived"):

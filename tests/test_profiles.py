@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from sclatent.records import read_record
+from sclatent.io.records import read_record
 
 PROFILES = sorted(path.parent.name for path in (PROJECT / "profiles").glob("*/config.yaml"))
 DATA = "results/data/digits/preprocessed.h5ad"
@@ -56,18 +56,28 @@ def test_a_job_of_another_scheduler_asks_for_what_its_rule_needs(workflow, monke
     command.write_text(QSUB)
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(command.parent), prepend=":")
-    study = {"title": "S", "datasets": ["digits"], "models": ["pca"], "seeds": [0], "embedding": {"max_iter": 250}}
+    study = {
+        "title": "S",
+        "datasets": ["digits"],
+        "models": ["pca"],
+        "seeds": [0],
+        "embedding": {"max_iter": 250},
+    }
     workflow.configure(run=["s"], studies={"s": study})
     assert workflow.snakemake("--cores", "1", DATA).returncode == 0
     target = "results/studies/s/digits/pca/clusters.tsv"
-    run = workflow.snakemake("--workflow-profile", "profiles/generic", "--latency-wait", "5", "--", target)
+    run = workflow.snakemake(
+        "--workflow-profile", "profiles/generic", "--latency-wait", "5", "--", target
+    )
     assert run.returncode == 0, run.stdout
     train, latents = (workflow.folder / "qsub.txt").read_text().splitlines()
     size = workflow.path("data/digits/preprocessed.h5ad").stat().st_size / 1e6
     assert int(re.search(r"-l h_vmem=(\d+)M ", train)[1]) == pytest.approx(2000 + 3 * size, abs=5)
     assert int(re.search(r"-l h_rt=0:(\d+):0 ", train)[1]) == pytest.approx(60, abs=1)
     assert all(words in train for words in ("-N train ", "-pe smp 1 "))
-    assert int(re.search(r"-l h_rt=0:(\d+):0 ", latents)[1]) > 20 + 30 + 60  # encode, cluster and embed_tsne, one after another
+    assert (
+        int(re.search(r"-l h_rt=0:(\d+):0 ", latents)[1]) > 20 + 30 + 60
+    )  # encode, cluster and embed_tsne, one after another
 
 
 def test_jobs_use_the_gpu_of_this_machine_one_after_another_and_only_if_there_is_one(workflow):
@@ -79,7 +89,13 @@ def test_jobs_use_the_gpu_of_this_machine_one_after_another_and_only_if_there_is
     records = [f"results/runs/digits/alone/{seed}/run.json" for seed in (0, 1)]
     refused = workflow.snakemake("--cores", "2", "--config", "device=cuda", "--", *records)
     assert refused.returncode == 1
-    assert "train digits alone 0: device is cuda, but the job was given no GPU; run with --resources gpu=1" in refused.stdout
+    assert (
+        "train digits alone 0: device is cuda, but the job was given no GPU; run with --resources gpu=1"
+        in refused.stdout
+    )
     run = workflow.snakemake("--cores", "2", "--resources", "gpu=1", "--", *records)
     assert run.returncode == 0, run.stdout
-    assert [read_record(workflow.folder / record)["status"] for record in records] == ["trained", "trained"]
+    assert [read_record(workflow.folder / record)["status"] for record in records] == [
+        "trained",
+        "trained",
+    ]

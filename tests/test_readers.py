@@ -17,10 +17,10 @@ from conftest import write_by_hand
 from scipy import sparse
 from scipy.io import mmwrite
 
-from sclatent import blocks
-from sclatent.blocks import is_lazy
-from sclatent.errors import UserError
-from sclatent.readers import read, read_annotation
+from sclatent.common.errors import UserError
+from sclatent.data.readers.registry import read, read_annotation
+from sclatent.io import blocks
+from sclatent.io.blocks import is_lazy
 
 PBMC = Path(scanpy.__file__).parent / "datasets" / "10x_pbmc68k_reduced.h5ad"
 DIGITS = Path(sklearn.datasets.__file__).parent / "data" / "digits.csv.gz"
@@ -46,14 +46,21 @@ def refusal(call, *arguments, **options) -> str:
 
 def assert_is_the_example(adata, genes=SYMBOLS):
     """Check counts and names of the example above."""
-    np.testing.assert_array_equal(adata.X.toarray() if sparse.issparse(adata.X) else adata.X, COUNTS)
+    np.testing.assert_array_equal(
+        adata.X.toarray() if sparse.issparse(adata.X) else adata.X, COUNTS
+    )
     assert list(adata.obs_names) == CELLS
     assert list(adata.var_names) == genes
 
 
 def as_anndata(values=COUNTS, **parts):
     obs = pd.DataFrame({"label": ["a", "b", "a"]}, index=CELLS)
-    return ad.AnnData(sparse.csr_matrix(values), obs=obs, var=pd.DataFrame({"symbol": SYMBOLS}, index=IDS), **parts)
+    return ad.AnnData(
+        sparse.csr_matrix(values),
+        obs=obs,
+        var=pd.DataFrame({"symbol": SYMBOLS}, index=IDS),
+        **parts,
+    )
 
 
 # AnnData
@@ -113,7 +120,9 @@ def test_an_anndata_file_of_the_old_kind_is_read():
 @pytest.mark.parametrize("layout", ["csr", "csc", "dense"])
 @pytest.mark.parametrize("dtype", [">i4", ">f8", ">u2", "<f2", ">f2", "<i8"])
 def test_numbers_of_any_size_and_byte_order_are_read(tmp_path, layout, dtype):
-    write_by_hand(tmp_path / "a.h5ad", as_anndata(), COUNTS, dtype, index_dtype=dtype[0] + "i4", layout=layout)
+    write_by_hand(
+        tmp_path / "a.h5ad", as_anndata(), COUNTS, dtype, index_dtype=dtype[0] + "i4", layout=layout
+    )
     adata = counts_of("h5ad", tmp_path / "a.h5ad")
     assert_is_the_example(adata, IDS)
     assert adata.X.dtype.isnative
@@ -147,7 +156,9 @@ def test_a_large_matrix_stored_by_rows_is_read_block_by_block(tmp_path, monkeypa
     write_by_hand(tmp_path / "a.h5ad", as_anndata(), COUNTS, "<i4", layout=layout)
     adata = counts_of("h5ad", tmp_path / "a.h5ad")
     assert is_lazy(adata.X) == lazy
-    np.testing.assert_array_equal(np.concatenate([block.toarray() for _, block in blocks.row_blocks(adata.X)]), COUNTS)
+    np.testing.assert_array_equal(
+        np.concatenate([block.toarray() for _, block in blocks.row_blocks(adata.X)]), COUNTS
+    )
 
 
 # Cell Ranger, HDF5
@@ -158,10 +169,23 @@ def write_10x_h5(path, version, **replaced):
     text = {"barcodes": CELLS, "genes": IDS, "gene_names": SYMBOLS}
     if version == 3:
         kinds = ["Gene Expression"] * 3 + ["Antibody Capture"]
-        text = {"barcodes": CELLS, "features/id": IDS, "features/name": SYMBOLS, "features/feature_type": kinds}
+        text = {
+            "barcodes": CELLS,
+            "features/id": IDS,
+            "features/name": SYMBOLS,
+            "features/feature_type": kinds,
+        }
     values = sparse.csr_matrix(COUNTS)
-    parts = {"data": values.data, "indices": values.indices.astype(np.int64), "indptr": values.indptr.astype(np.int64)}
-    parts |= {"shape": np.array([4, 3], np.int32), **{name: np.array(words, "S") for name, words in text.items()}, **replaced}
+    parts = {
+        "data": values.data,
+        "indices": values.indices.astype(np.int64),
+        "indptr": values.indptr.astype(np.int64),
+    }
+    parts |= {
+        "shape": np.array([4, 3], np.int32),
+        **{name: np.array(words, "S") for name, words in text.items()},
+        **replaced,
+    }
     with h5py.File(path, "w") as file:
         group = file.create_group("matrix" if version == 3 else "GRCh38")
         for name, part in parts.items():
@@ -207,7 +231,9 @@ def test_an_h5_that_is_not_of_cell_ranger_is_refused(tmp_path):
     assert "barcodes" in message
     assert "a.h5 cannot be read as 10x_h5" in message
     as_anndata().write_h5ad(tmp_path / "b.h5")
-    assert "must hold one matrix of Cell Ranger, but holds: X, layers" in refusal(counts_of, "10x_h5", tmp_path / "b.h5")
+    assert "must hold one matrix of Cell Ranger, but holds: X, layers" in refusal(
+        counts_of, "10x_h5", tmp_path / "b.h5"
+    )
     as_anndata().write_loom(tmp_path / "c.h5")
     assert "must hold one matrix of Cell Ranger" in refusal(counts_of, "10x_h5", tmp_path / "c.h5")
     write_10x_h5(tmp_path / "d.h5", 3, indices=np.full(5, 9))
@@ -217,15 +243,21 @@ def test_an_h5_that_is_not_of_cell_ranger_is_refused(tmp_path):
 # Cell Ranger, folders
 
 
-def mtx_parts(version=3, zipped=True, prefix="", counts=COUNTS, cells=CELLS, kinds=("Gene Expression",) * 4):
+def mtx_parts(
+    version=3, zipped=True, prefix="", counts=COUNTS, cells=CELLS, kinds=("Gene Expression",) * 4
+):
     """The files of a matrix folder by name."""
     matrix = io.BytesIO()
     mmwrite(matrix, sparse.coo_matrix(counts.T))
-    rows = zip(IDS, SYMBOLS, kinds, strict=False) if version == 3 else zip(IDS, SYMBOLS, strict=True)
+    rows = (
+        zip(IDS, SYMBOLS, kinds, strict=False) if version == 3 else zip(IDS, SYMBOLS, strict=True)
+    )
     parts = {
         "matrix.mtx": matrix.getvalue(),
         "barcodes.tsv": "".join(f"{cell}\n" for cell in cells).encode(),
-        "features.tsv" if version == 3 else "genes.tsv": "".join("\t".join(row) + "\n" for row in rows).encode(),
+        "features.tsv" if version == 3 else "genes.tsv": "".join(
+            "\t".join(row) + "\n" for row in rows
+        ).encode(),
     }
     if zipped:
         parts = {f"{name}.gz": gzip.compress(content) for name, content in parts.items()}
@@ -267,7 +299,9 @@ def test_of_the_features_of_a_folder_the_genes_are_read(tmp_path):
 
 
 def test_names_of_cells_that_are_numbers_stay_as_written(tmp_path):
-    adata = counts_of("10x_mtx", *write_parts(tmp_path / "m", mtx_parts(cells=["001", "NA", "1e5"])))
+    adata = counts_of(
+        "10x_mtx", *write_parts(tmp_path / "m", mtx_parts(cells=["001", "NA", "1e5"]))
+    )
     assert list(adata.obs_names) == ["001", "NA", "1e5"]
 
 
@@ -281,7 +315,11 @@ def test_a_folder_that_lacks_a_file_is_refused_by_its_name(tmp_path, part):
 
 
 def test_a_folder_of_two_samples_is_refused_with_both(tmp_path):
-    message = refusal(counts_of, "10x_mtx", *write_parts(tmp_path / "m", mtx_parts(prefix="A_") | mtx_parts(prefix="B_")))
+    message = refusal(
+        counts_of,
+        "10x_mtx",
+        *write_parts(tmp_path / "m", mtx_parts(prefix="A_") | mtx_parts(prefix="B_")),
+    )
     assert "A_matrix.mtx.gz and B_matrix.mtx.gz" in message
 
 
@@ -289,13 +327,19 @@ def test_files_that_macos_hides_beside_a_matrix_are_not_taken(tmp_path):
     parts = mtx_parts()
     parts |= {f"._{name}": b"x" for name in parts}
     assert_is_the_example(counts_of("10x_mtx", *write_parts(tmp_path / "m", parts)))
-    tarred = write_tar(tmp_path / "m.tar.gz", {f"m/{name}": content for name, content in parts.items()})
+    tarred = write_tar(
+        tmp_path / "m.tar.gz", {f"m/{name}": content for name, content in parts.items()}
+    )
     assert_is_the_example(counts_of("10x_mtx", tarred))
 
 
 def test_a_folder_whose_lengths_differ_is_refused_with_both(tmp_path):
-    message = refusal(counts_of, "10x_mtx", *write_parts(tmp_path / "m", mtx_parts(cells=CELLS[:2])))
-    assert "matrix.mtx.gz holds 3 cells and 4 genes, but there are 2 barcodes and 4 genes" in message
+    message = refusal(
+        counts_of, "10x_mtx", *write_parts(tmp_path / "m", mtx_parts(cells=CELLS[:2]))
+    )
+    assert (
+        "matrix.mtx.gz holds 3 cells and 4 genes, but there are 2 barcodes and 4 genes" in message
+    )
 
 
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
@@ -303,24 +347,38 @@ def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
     assert "m is a folder, but format h5ad takes a file; format: 10x_mtx takes folders" in message
 
 
-@pytest.mark.parametrize(("name", "mode"), [("m.tar.gz", "w:gz"), ("m.tgz", "w:gz"), ("m.tar", "w"), ("m", "w:gz")])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("m.tar.gz", "w:gz"), ("m.tgz", "w:gz"), ("m.tar", "w"), ("m", "w:gz")]
+)
 def test_an_archive_of_one_folder_is_read(tmp_path, name, mode):
-    parts = {f"filtered/hg19/{part}": content for part, content in mtx_parts(2, zipped=False).items()}
-    assert_is_the_example(counts_of("10x_mtx", write_tar(tmp_path / name, parts | {"filtered/notes.txt": b"x"}, mode)))
+    parts = {
+        f"filtered/hg19/{part}": content for part, content in mtx_parts(2, zipped=False).items()
+    }
+    assert_is_the_example(
+        counts_of("10x_mtx", write_tar(tmp_path / name, parts | {"filtered/notes.txt": b"x"}, mode))
+    )
 
 
 def test_an_archive_of_files_with_a_prefix_is_read(tmp_path):
-    assert_is_the_example(counts_of("10x_mtx", write_tar(tmp_path / "m.tar", mtx_parts(prefix="GSM1_"), "w")))
+    assert_is_the_example(
+        counts_of("10x_mtx", write_tar(tmp_path / "m.tar", mtx_parts(prefix="GSM1_"), "w"))
+    )
 
 
 def test_an_archive_of_two_folders_is_refused_with_both(tmp_path):
-    parts = {f"{folder}/{name}": content for folder in ("hg19", "mm10") for name, content in mtx_parts().items()}
+    parts = {
+        f"{folder}/{name}": content
+        for folder in ("hg19", "mm10")
+        for name, content in mtx_parts().items()
+    }
     message = refusal(counts_of, "10x_mtx", write_tar(tmp_path / "m.tar.gz", parts))
     assert "m.tar.gz must hold one folder with a matrix.mtx, but holds: hg19, mm10" in message
 
 
 def test_an_archive_without_a_matrix_is_refused(tmp_path):
-    assert "but holds: none" in refusal(counts_of, "10x_mtx", write_tar(tmp_path / "m.tar.gz", {"notes.txt": b"x"}))
+    assert "but holds: none" in refusal(
+        counts_of, "10x_mtx", write_tar(tmp_path / "m.tar.gz", {"notes.txt": b"x"})
+    )
 
 
 def test_an_archive_whose_folder_lacks_a_file_is_refused_by_its_name(tmp_path):
@@ -336,8 +394,12 @@ def link(name, target, kind):
     return member
 
 
-@pytest.mark.parametrize("fault", ["parent", "absolute", "absolute link", "parent link", "hard link", "device"])
-def test_an_archive_that_reaches_outside_is_refused_and_writes_nothing_there(tmp_path, monkeypatch, fault):
+@pytest.mark.parametrize(
+    "fault", ["parent", "absolute", "absolute link", "parent link", "hard link", "device"]
+)
+def test_an_archive_that_reaches_outside_is_refused_and_writes_nothing_there(
+    tmp_path, monkeypatch, fault
+):
     inner = tmp_path / "temporary"
     inner.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(inner))
@@ -350,7 +412,10 @@ def test_an_archive_that_reaches_outside_is_refused_and_writes_nothing_there(tmp
         "hard link": {"m": link("m", "../../evil", tarfile.LNKTYPE)},
         "device": {"m": link("m", "", tarfile.FIFOTYPE)},
     }[fault]
-    archive = write_tar(tmp_path / "m.tar.gz", evil | {f"good/{name}": content for name, content in mtx_parts().items()})
+    archive = write_tar(
+        tmp_path / "m.tar.gz",
+        evil | {f"good/{name}": content for name, content in mtx_parts().items()},
+    )
     assert "m.tar.gz is not safe to open" in refusal(counts_of, "10x_mtx", archive)
     assert not outside.exists()
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["m.tar.gz", "temporary"]
@@ -370,7 +435,12 @@ def test_a_loom_file_of_anndata_is_read(tmp_path):
 def test_a_loom_file_by_loompy_s_conventions_is_read_from_its_main_matrix(tmp_path):
     layers = {"": COUNTS.T, "spliced": 0 * COUNTS.T}
     genes = {"Gene": np.array(SYMBOLS), "Accession": np.array(IDS)}
-    loompy.create(str(tmp_path / "a.loom"), layers, genes, {"CellID": np.array(CELLS), "label": np.array(["a", "b", "a"])})
+    loompy.create(
+        str(tmp_path / "a.loom"),
+        layers,
+        genes,
+        {"CellID": np.array(CELLS), "label": np.array(["a", "b", "a"])},
+    )
     adata = counts_of("loom", tmp_path / "a.loom")
     assert_is_the_example(adata)
     assert list(adata.var["Accession"]) == IDS
@@ -401,8 +471,12 @@ def test_a_text_table_is_read(tmp_path, name):
 
 
 def test_a_text_table_as_r_writes_it_is_read(tmp_path):
-    rows = [f'"{cell}"\t' + "\t".join(map(str, row)) for cell, row in zip(CELLS, COUNTS, strict=True)]
-    (tmp_path / "a.tsv").write_text("\n".join(["\t".join(f'"{symbol}"' for symbol in SYMBOLS), *rows]))
+    rows = [
+        f'"{cell}"\t' + "\t".join(map(str, row)) for cell, row in zip(CELLS, COUNTS, strict=True)
+    ]
+    (tmp_path / "a.tsv").write_text(
+        "\n".join(["\t".join(f'"{symbol}"' for symbol in SYMBOLS), *rows])
+    )
     assert_is_the_example(counts_of("csv", tmp_path / "a.tsv"))
 
 
@@ -445,21 +519,35 @@ def test_a_text_table_of_no_regular_shape_is_refused(tmp_path, text, fault):
 # GEO, Kang
 
 
-def kang_files(folder, barcodes=(CELLS[:2], CELLS), cells=(*CELLS[:2], *(f"{cell}1" for cell in CELLS[:2]), CELLS[2]), genes=IDS):
+def kang_files(
+    folder,
+    barcodes=(CELLS[:2], CELLS),
+    cells=(*CELLS[:2], *(f"{cell}1" for cell in CELLS[:2]), CELLS[2]),
+    genes=IDS,
+):
     """Write the files of the series with a control and a stimulated sample, which have two barcodes in common."""
     members = {}
     for sample, names in zip(("GSM2560248_2.1", "GSM2560249_2.2"), barcodes, strict=True):
         parts = mtx_parts(counts=COUNTS[: len(names)], cells=names)
         members[f"{sample}.mtx.gz"] = parts["matrix.mtx.gz"]
         members[f"{sample.split('_')[0]}_barcodes.tsv.gz"] = parts["barcodes.tsv.gz"]
-    pd.DataFrame({0: genes, 1: SYMBOLS[: len(genes)]}).to_csv(folder / "genes.tsv.gz", sep="\t", header=False, index=False)
-    table = pd.DataFrame({"ind": 101, "stim": ["ctrl"] * 2 + ["stim"] * (len(cells) - 2), "cell": "B"}, index=list(cells))
+    pd.DataFrame({0: genes, 1: SYMBOLS[: len(genes)]}).to_csv(
+        folder / "genes.tsv.gz", sep="\t", header=False, index=False
+    )
+    table = pd.DataFrame(
+        {"ind": 101, "stim": ["ctrl"] * 2 + ["stim"] * (len(cells) - 2), "cell": "B"},
+        index=list(cells),
+    )
     table.to_csv(folder / "cells.tsv.gz", sep="\t")
     (folder / "cells.tsv.gz").write_bytes(  # R leaves out the name of the first column
         gzip.compress(gzip.decompress((folder / "cells.tsv.gz").read_bytes()).removeprefix(b"\t"))
     )
     archive = write_tar(folder / "raw.tar", {"GSM0_other.txt.gz": b"x", **members}, "w")
-    return {"archive": [archive], "genes": [folder / "genes.tsv.gz"], "cells": [folder / "cells.tsv.gz"]}
+    return {
+        "archive": [archive],
+        "genes": [folder / "genes.tsv.gz"],
+        "cells": [folder / "cells.tsv.gz"],
+    }
 
 
 def test_the_series_of_kang_is_read_with_barcodes_that_both_samples_have(tmp_path):
@@ -479,12 +567,16 @@ def test_a_cell_table_of_other_cells_is_refused_with_the_first(tmp_path):
 
 
 def test_a_cell_table_of_fewer_cells_is_refused_with_both_numbers(tmp_path):
-    message = refusal(read, "geo_kang", kang_files(tmp_path, cells=("AAAC-1", "CCCA-1", "AAAC-11", "CCCA-11")))
+    message = refusal(
+        read, "geo_kang", kang_files(tmp_path, cells=("AAAC-1", "CCCA-1", "AAAC-11", "CCCA-11"))
+    )
     assert "4 of them for 5" in message
 
 
 def test_a_gene_table_of_another_length_is_refused(tmp_path):
-    assert "cannot be read as geo_kang" in refusal(read, "geo_kang", kang_files(tmp_path, genes=IDS[:3]))
+    assert "cannot be read as geo_kang" in refusal(
+        read, "geo_kang", kang_files(tmp_path, genes=IDS[:3])
+    )
 
 
 def test_a_series_without_its_samples_is_refused_by_the_member(tmp_path):
@@ -500,7 +592,11 @@ def test_a_series_without_its_samples_is_refused_by_the_member(tmp_path):
 
 
 def as_idx(values):
-    return bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes() + values.astype(np.uint8).tobytes()
+    return (
+        bytes([0, 0, 8, values.ndim])
+        + np.array(values.shape, ">u4").tobytes()
+        + values.astype(np.uint8).tobytes()
+    )
 
 
 IMAGES = np.arange(5 * 2 * 3).reshape(5, 2, 3) * 8
@@ -509,20 +605,37 @@ CLASSES = np.array([7, 1, 0, 9, 1])
 
 def idx_files(folder, **replaced):
     """Write three training and two test images, and return the files by role."""
-    parts = {"images": IMAGES[:3], "labels": CLASSES[:3], "test_images": IMAGES[3:], "test_labels": CLASSES[3:]}
-    for role, content in ({role: as_idx(values) for role, values in parts.items()} | replaced).items():
+    parts = {
+        "images": IMAGES[:3],
+        "labels": CLASSES[:3],
+        "test_images": IMAGES[3:],
+        "test_labels": CLASSES[3:],
+    }
+    for role, content in (
+        {role: as_idx(values) for role, values in parts.items()} | replaced
+    ).items():
         (folder / role).write_bytes(content)
     return {role: [folder / role] for role in parts}
 
 
 @pytest.mark.parametrize("zipped", [False, True])
 def test_images_are_read_with_the_test_images_held_out(tmp_path, zipped):
-    replaced = {"images": gzip.compress(as_idx(IMAGES[:3])), "labels": gzip.compress(as_idx(CLASSES[:3]))} if zipped else {}
+    replaced = (
+        {"images": gzip.compress(as_idx(IMAGES[:3])), "labels": gzip.compress(as_idx(CLASSES[:3]))}
+        if zipped
+        else {}
+    )
     adata = read("idx", idx_files(tmp_path, **replaced))
     np.testing.assert_array_equal(adata.X.toarray(), IMAGES.reshape(5, 6))
     assert list(adata.obs["cell_type"]) == ["7", "1", "0", "9", "1"]
     assert list(adata.obs["split"]) == ["train"] * 3 + ["held_out"] * 2
-    assert list(adata.obs_names) == ["train_00000", "train_00001", "train_00002", "test_00000", "test_00001"]
+    assert list(adata.obs_names) == [
+        "train_00000",
+        "train_00001",
+        "train_00002",
+        "test_00000",
+        "test_00001",
+    ]
     assert adata.var_names[4] == "pixel_1_1"
 
 
@@ -530,7 +643,11 @@ def test_images_are_read_with_the_test_images_held_out(tmp_path, zipped):
     ("role", "content", "fault"),
     [
         ("images", b"\x89PNG\r\n", "is not an idx file of bytes"),
-        ("labels", as_idx(CLASSES[:3])[:2] + b"\x0d" + as_idx(CLASSES[:3])[3:], "is not an idx file of bytes"),
+        (
+            "labels",
+            as_idx(CLASSES[:3])[:2] + b"\x0d" + as_idx(CLASSES[:3])[3:],
+            "is not an idx file of bytes",
+        ),
         ("test_images", as_idx(IMAGES[3:])[:-1], "cannot be read as idx"),
         ("test_images", as_idx(IMAGES[3:])[:7], "cannot be read as idx"),
         ("images", as_idx(IMAGES[:3])[:3], "cannot be read as idx"),
@@ -543,7 +660,9 @@ def test_images_are_read_with_the_test_images_held_out(tmp_path, zipped):
         ("test_images", as_idx(IMAGES[3:, :1]), "cannot be read as idx"),
     ],
 )
-def test_images_that_are_broken_or_do_not_fit_are_refused_by_their_file(tmp_path, role, content, fault):
+def test_images_that_are_broken_or_do_not_fit_are_refused_by_their_file(
+    tmp_path, role, content, fault
+):
     message = refusal(read, "idx", idx_files(tmp_path, **{role: content}))
     assert fault in message
     assert str(tmp_path / role) in message
@@ -554,7 +673,9 @@ def test_images_that_are_broken_or_do_not_fit_are_refused_by_their_file(tmp_path
 
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.tsv", "a.txt"])
 def test_an_annotation_in_text_is_read_as_written(tmp_path, name):
-    table = pd.DataFrame({"type": ["1", "NA", ""], "ok": ["True", "x/y", "β cell"]}, index=["001", "NA", "1"])
+    table = pd.DataFrame(
+        {"type": ["1", "NA", ""], "ok": ["True", "x/y", "β cell"]}, index=["001", "NA", "1"]
+    )
     table.to_csv(tmp_path / name, sep="," if "csv" in name else "\t")
     read_back = read_annotation([tmp_path / name])
     assert list(read_back.index) == ["001", "NA", "1"]
@@ -564,14 +685,19 @@ def test_an_annotation_in_text_is_read_as_written(tmp_path, name):
 
 def test_the_obs_of_an_anndata_file_is_an_annotation(tmp_path):
     as_anndata().write_h5ad(tmp_path / "a.h5ad")
-    assert dict(read_annotation([tmp_path / "a.h5ad"])["label"]) == {"AAAC-1": "a", "CCCA-1": "b", "GGGT-1": "a"}
+    assert dict(read_annotation([tmp_path / "a.h5ad"])["label"]) == {
+        "AAAC-1": "a",
+        "CCCA-1": "b",
+        "GGGT-1": "a",
+    }
     old = read_annotation([PBMC])
     assert old.shape[0] == 700
     assert old["bulk_labels"].nunique() == 10
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.csv", b""), ("a.csv", b"\xff\xfe,\xf6\n"), ("a.tsv.gz", b"x"), ("a.h5ad", b"x")]
+    ("name", "content"),
+    [("a.csv", b""), ("a.csv", b"\xff\xfe,\xf6\n"), ("a.tsv.gz", b"x"), ("a.h5ad", b"x")],
 )
 def test_a_broken_annotation_is_refused_by_its_name(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
@@ -579,7 +705,9 @@ def test_a_broken_annotation_is_refused_by_its_name(tmp_path, name, content):
 
 
 def test_a_folder_for_an_annotation_is_refused(tmp_path):
-    assert f"{tmp_path} is a folder" in refusal(read_annotation, [tmp_path / "barcodes.tsv", tmp_path / "genes.tsv"])
+    assert f"{tmp_path} is a folder" in refusal(
+        read_annotation, [tmp_path / "barcodes.tsv", tmp_path / "genes.tsv"]
+    )
 
 
 def test_an_annotation_that_is_not_there_is_refused(tmp_path):
@@ -597,7 +725,10 @@ def example_files(folder):
     table = pd.DataFrame(COUNTS, index=CELLS, columns=SYMBOLS)
     table.to_csv(folder / "a.csv.gz")
     table.to_csv(folder / "a.csv")
-    write_tar(folder / "m.tar.gz", {f"m/{name}": content for name, content in mtx_parts(zipped=False).items()})
+    write_tar(
+        folder / "m.tar.gz",
+        {f"m/{name}": content for name, content in mtx_parts(zipped=False).items()},
+    )
     np.savetxt(folder / "digits.csv.gz", np.arange(130).reshape(2, 65), delimiter=",")
     packed = write_parts(folder / "packed", mtx_parts())
     plain = write_parts(folder / "plain", mtx_parts(zipped=False))
@@ -631,20 +762,30 @@ def garble(content):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "broken",
-    [lambda content: b"", lambda content: content[: len(content) // 3], lambda content: b"<html>Not found</html>\n" * 9],
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 3],
+        lambda content: b"<html>Not found</html>\n" * 9,
+    ],
     ids=["empty", "cut off", "a web page"],
 )
 def test_a_broken_file_is_refused_by_its_name(tmp_path, kind, broken):
     format, files, path = example_files(tmp_path)[kind]
     path.write_bytes(broken(path.read_bytes()))
-    assert str(path) in refusal(read, format, files if isinstance(files, dict) else {"counts": files})
+    assert str(path) in refusal(
+        read, format, files if isinstance(files, dict) else {"counts": files}
+    )
 
 
-@pytest.mark.parametrize("kind", ["csv.gz", "tar.gz", "digits", "matrix.mtx.gz", "idx", "geo genes", "geo cells"])
+@pytest.mark.parametrize(
+    "kind", ["csv.gz", "tar.gz", "digits", "matrix.mtx.gz", "idx", "geo genes", "geo cells"]
+)
 def test_a_garbled_file_is_refused_by_its_name(tmp_path, kind):
     format, files, path = example_files(tmp_path)[kind]
     path.write_bytes(garble(path.read_bytes()))
-    assert str(path) in refusal(read, format, files if isinstance(files, dict) else {"counts": files})
+    assert str(path) in refusal(
+        read, format, files if isinstance(files, dict) else {"counts": files}
+    )
 
 
 def test_an_archive_whose_checksum_is_not_that_of_its_content_is_refused(tmp_path):
@@ -653,8 +794,12 @@ def test_an_archive_whose_checksum_is_not_that_of_its_content_is_refused(tmp_pat
     stored = gzip.compress((tmp_path / "m.tar").read_bytes(), compresslevel=0)
     (tmp_path / "m.tar.gz").write_bytes(stored)
     assert_is_the_example(counts_of("10x_mtx", tmp_path / "m.tar.gz"))
-    (tmp_path / "m.tar.gz").write_bytes(stored.replace(b"\n3 3 5", b"\n3 3 6").replace(b"\n4 3 5", b"\n4 3 6"))
-    assert "m.tar.gz cannot be read as 10x_mtx (CRC check failed" in refusal(counts_of, "10x_mtx", tmp_path / "m.tar.gz")
+    (tmp_path / "m.tar.gz").write_bytes(
+        stored.replace(b"\n3 3 5", b"\n3 3 6").replace(b"\n4 3 5", b"\n4 3 6")
+    )
+    assert "m.tar.gz cannot be read as 10x_mtx (CRC check failed" in refusal(
+        counts_of, "10x_mtx", tmp_path / "m.tar.gz"
+    )
 
 
 def test_a_garbled_matrix_in_hdf5_is_refused_by_its_name(tmp_path):
@@ -668,7 +813,9 @@ def test_a_garbled_matrix_in_hdf5_is_refused_by_its_name(tmp_path):
 
 def test_a_table_that_is_not_utf_8_is_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes("cell,Müller\nx,1\n".encode("latin-1"))
-    assert "a.csv cannot be read as csv ('utf-8' codec can't decode" in refusal(counts_of, "csv", tmp_path / "a.csv")
+    assert "a.csv cannot be read as csv ('utf-8' codec can't decode" in refusal(
+        counts_of, "csv", tmp_path / "a.csv"
+    )
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path):
@@ -698,11 +845,15 @@ def test_counts_that_are_not_whole_are_refused(tmp_path):
 
 def test_a_file_that_is_not_pbmc68k_is_refused(tmp_path):
     as_anndata().write_h5ad(tmp_path / "a.h5ad")
-    assert "a.h5ad cannot be read as pbmc68k_reduced" in refusal(counts_of, "pbmc68k_reduced", tmp_path / "a.h5ad")
+    assert "a.h5ad cannot be read as pbmc68k_reduced" in refusal(
+        counts_of, "pbmc68k_reduced", tmp_path / "a.h5ad"
+    )
     adata = as_anndata()
     adata.obs["n_counts"] = 1.0
     adata.write_h5ad(tmp_path / "b.h5ad")
-    assert "b.h5ad cannot be read as pbmc68k_reduced" in refusal(counts_of, "pbmc68k_reduced", tmp_path / "b.h5ad")
+    assert "b.h5ad cannot be read as pbmc68k_reduced" in refusal(
+        counts_of, "pbmc68k_reduced", tmp_path / "b.h5ad"
+    )
 
 
 def test_digits_are_those_of_scikit_learn():
@@ -745,7 +896,9 @@ def test_kang_has_eight_types_in_two_conditions(data_dir):
 def test_mnist_holds_out_its_test_images(data_dir):
     names = {"images": "train-images-idx3", "labels": "train-labels-idx1"}
     names |= {"test_images": "t10k-images-idx3", "test_labels": "t10k-labels-idx1"}
-    adata = read("idx", {role: [data_dir / "mnist" / f"{name}-ubyte.gz"] for role, name in names.items()})
+    adata = read(
+        "idx", {role: [data_dir / "mnist" / f"{name}-ubyte.gz"] for role, name in names.items()}
+    )
     assert adata.shape == (70_000, 784)
     assert (adata.obs["split"] == "held_out").sum() == 10_000
     assert list(adata.obs["cell_type"][:5]) == ["5", "0", "4", "1", "9"]

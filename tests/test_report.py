@@ -12,7 +12,9 @@ from conftest import Workflow
 from docutils.core import publish_parts
 from jinja2 import Environment
 
-from sclatent.overview import (
+from sclatent.io.provenance import sha256_of
+from sclatent.io.tables import read_table
+from sclatent.report.first_page import (
     absences_table,
     all_runs,
     as_rst,
@@ -23,27 +25,57 @@ from sclatent.overview import (
     values_text,
     versions_table,
 )
-from sclatent.provenance import sha256_of
-from sclatent.tables import read_table
 
 ORIGIN = {"sclatent": "0.1.0", "python": "3.11.7", "device": "cpu"}
-PLAIN = {"normalization": "none", "target_sum": 1e4, "n_top_genes": None, "scale": None, "balance": None}
+PLAIN = {
+    "normalization": "none",
+    "target_sum": 1e4,
+    "n_top_genes": None,
+    "scale": None,
+    "balance": None,
+}
 WIDE_TITLE = "Autoencoder_ with a *long* title of <more> than fifty letters & </script><script>spoilt()</script>"
 STUDIES = {
-    "clusters": {"title": "Clusters of dots", "models": ["pca", "flip"], "evaluations": ["clustering"]},
-    "treatment": {"title": "Treatment, of dots", "models": ["flip"], "evaluations": ["perturbation"]},
+    "clusters": {
+        "title": "Clusters of dots",
+        "models": ["pca", "flip"],
+        "evaluations": ["clustering"],
+    },
+    "treatment": {
+        "title": "Treatment, of dots",
+        "models": ["flip"],
+        "evaluations": ["perturbation"],
+    },
 }
 QUICK = {"latent_dim": 2}
 SMALL = {
     "run": list(STUDIES),
     "studies": {
-        name: {"datasets": ["dots"], "seeds": [3], "embedding": {"max_iter": 250}, "clustering": {"n_init": 2}, **study}
+        name: {
+            "datasets": ["dots"],
+            "seeds": [3],
+            "embedding": {"max_iter": 250},
+            "clustering": {"n_init": 2},
+            **study,
+        }
         for name, study in STUDIES.items()
     },
-    "datasets": {"dots": {"title": "Dots", "format": "blobs", "blobs": {"n_cells": 40}, "normalization": "none"}},
+    "datasets": {
+        "dots": {
+            "title": "Dots",
+            "format": "blobs",
+            "blobs": {"n_cells": 40},
+            "normalization": "none",
+        }
+    },
     "models": {
         "pca": {"title": "PCA of two", "family": "pca", "hyperparameters": QUICK},
-        "flip": {"title": WIDE_TITLE, "family": "cvae", "hyperparameters": QUICK, "training": {"epochs": 1}},
+        "flip": {
+            "title": WIDE_TITLE,
+            "family": "cvae",
+            "hyperparameters": QUICK,
+            "training": {"epochs": 1},
+        },
     },
 }
 
@@ -67,7 +99,9 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
+        started = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"]
+        )
         yield started
         started.close()
 
@@ -78,7 +112,9 @@ def page(request, browser, finished):
     width, height = request.param
     opened = browser.new_page(viewport={"width": width, "height": height})
     errors, asked = [], []
-    opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    opened.on(
+        "console", lambda message: errors.append(message.text) if message.type == "error" else None
+    )
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("request", lambda request: asked.append(request.url))
     opened.goto(finished.path("report.html").as_uri())
@@ -86,7 +122,9 @@ def page(request, browser, finished):
     yield opened
     opened.close()
     assert errors == []
-    assert [url[:200] for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
+    assert [
+        url[:200] for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))
+    ] == []
 
 
 def menu(page) -> list[str]:
@@ -109,11 +147,21 @@ def opened(page, row) -> str:
     content = page.locator("#app .grow.h-screen > div > img, #app .grow.h-screen > iframe")
     content.wait_for()
     if content.evaluate("element => element.tagName") == "IMG":
-        assert content.evaluate("image => image.decode().then(() => image.naturalWidth * image.naturalHeight)") > 0
+        assert (
+            content.evaluate(
+                "image => image.decode().then(() => image.naturalWidth * image.naturalHeight)"
+            )
+            > 0
+        )
         return "image"
     frame = content.element_handle().content_frame()
     frame.wait_for_load_state("load")
-    assert frame.evaluate("document.body.innerText.length + document.querySelectorAll('canvas, svg').length") > 0
+    assert (
+        frame.evaluate(
+            "document.body.innerText.length + document.querySelectorAll('canvas, svg').length"
+        )
+        > 0
+    )
     return "page"
 
 
@@ -133,15 +181,28 @@ def test_every_result_opens_under_its_study(page, finished):
     assert seen[first, "Headline"] == seen[second, "Headline"] == ["page"]
     assert seen[first, "Tables"] == seen[second, "Tables"] == ["file"] * 4
     assert seen["Configuration", None] == ["file"]
-    figures = [path.suffix for path in finished.path("studies/clusters/figures").rglob("*") if path.suffix in (".svg", ".html")]
-    assert sorted(seen[first, "Figures"]) == sorted("image" if suffix == ".svg" else "page" for suffix in figures) != []
+    figures = [
+        path.suffix
+        for path in finished.path("studies/clusters/figures").rglob("*")
+        if path.suffix in (".svg", ".html")
+    ]
+    assert (
+        sorted(seen[first, "Figures"])
+        == sorted("image" if suffix == ".svg" else "page" for suffix in figures)
+        != []
+    )
 
 
 def test_the_first_page_says_what_came_out_of_what_and_what_failed(page, finished):
     text = page.locator("#app .prose").inner_text()
     headings = page.locator("#app .prose h2").all_inner_texts()
     assert headings[:4] == ["Headline", "What failed", "Data", "Models"]
-    for words in (*(study["title"] for study in STUDIES.values()), WIDE_TITLE, "1 of 3 trainings failed", "Dots\t400\t16\t5"):
+    for words in (
+        *(study["title"] for study in STUDIES.values()),
+        WIDE_TITLE,
+        "1 of 3 trainings failed",
+        "Dots\t400\t16\t5",
+    ):
         assert words in text
     failed = read_table(finished.path("studies/clusters/runs.tsv"), "runs").set_index("status")
     assert failed.loc["failed", "reason"] in text
@@ -156,8 +217,15 @@ def test_the_page_does_not_scroll_sideways_but_for_wide_tables(page):
         .filter(element => element.scrollWidth > element.clientWidth).map(element => element.className)"""
     )
     assert scrolled == []
-    assert page.locator("#app .prose .wide").evaluate_all("all => all.some(one => one.scrollWidth > one.clientWidth)")
-    assert page.locator("#app .prose h2").first.evaluate("heading => heading.getBoundingClientRect().top") > 0
+    assert page.locator("#app .prose .wide").evaluate_all(
+        "all => all.some(one => one.scrollWidth > one.clientWidth)"
+    )
+    assert (
+        page.locator("#app .prose h2").first.evaluate(
+            "heading => heading.getBoundingClientRect().top"
+        )
+        > 0
+    )
 
 
 def test_the_report_is_of_a_size_to_send(finished):
@@ -168,9 +236,16 @@ def test_the_first_page_comes_from_results_alone(finished):
     origin = finished.path("overview.rst").read_text().split("\n\n")[0].removeprefix(".. ")
     read = json.loads(origin)["inputs"]
     assert read == {path: sha256_of(finished.folder / path) for path in read}
-    jobs = {path.removeprefix("results/benchmarks/") for path in read if path.startswith("results/benchmarks/")}
+    jobs = {
+        path.removeprefix("results/benchmarks/")
+        for path in read
+        if path.startswith("results/benchmarks/")
+    }
     later = {"report.tsv", "overview.tsv", "configuration.tsv"}
-    made = {str(path.relative_to(finished.path("benchmarks"))) for path in finished.path("benchmarks").rglob("*.tsv")}
+    made = {
+        str(path.relative_to(finished.path("benchmarks")))
+        for path in finished.path("benchmarks").rglob("*.tsv")
+    }
     assert jobs == made - later
 
 
@@ -186,7 +261,10 @@ def test_texts_of_results_stand_on_the_page_as_they_are():
     assert "system-message" not in page
     assert "<em>this</em>" in page
     assert "<h2>A &amp; B</h2>" in page
-    assert [html.unescape(cell) for cell in re.findall("<td>(.*)</td>", page)] == [WIDE_TITLE, "|a|_ `b` {% c %} {{ d }}"]
+    assert [html.unescape(cell) for cell in re.findall("<td>(.*)</td>", page)] == [
+        WIDE_TITLE,
+        "|a|_ `b` {% c %} {{ d }}",
+    ]
     assert page.count('<div class="wide"><table') == 1
 
 
@@ -200,7 +278,9 @@ def test_the_provenance_of_many_results_does_not_spoil_the_page():
 def test_a_run_that_failed_in_any_study_has_failed():
     keys = {"dataset": "d", "model": "m", "seed": [0, 1]}
     predicted = pd.DataFrame({**keys, "status": "trained", "reason": None})
-    clustered = pd.DataFrame({**keys, "status": ["trained", "failed"], "reason": [None, "the model collapsed"]})
+    clustered = pd.DataFrame(
+        {**keys, "status": ["trained", "failed"], "reason": [None, "the model collapsed"]}
+    )
     for tables in ([predicted, clustered], [clustered, predicted]):
         runs = all_runs(tables).set_index("seed")
         assert runs["status"].to_dict() == {0: "trained", 1: "failed"}
@@ -229,11 +309,17 @@ def test_source_files_are_named_with_their_checksums_as_read(tmp_path):
         with h5py.File(paths[name], "w") as file:
             file["uns/provenance"] = json.dumps({"inputs": inputs})
     rows = files_table(paths, {"own": "Own", "drawn": "Drawn"}).to_numpy().tolist()
-    assert rows == [["Own", "data/a.mtx", "12"], ["Own", "data/b.tsv", "34"], ["Drawn", "none: drawn from its settings", "–"]]
+    assert rows == [
+        ["Own", "data/a.mtx", "12"],
+        ["Own", "data/b.tsv", "34"],
+        ["Drawn", "none: drawn from its settings", "–"],
+    ]
 
 
 def test_versions_that_differ_are_both_named():
-    origins = [{**ORIGIN, "packages": {"numpy": version}} for version in ("2.4.6", "2.4.5", "2.4.6")]
+    origins = [
+        {**ORIGIN, "packages": {"numpy": version}} for version in ("2.4.6", "2.4.5", "2.4.6")
+    ]
     table = versions_table(origins).set_index("software")["version"].to_dict()
     assert table == {"sclatent": "0.1.0", "Python": "3.11.7", "numpy": "2.4.5, 2.4.6"}
 
@@ -243,7 +329,9 @@ def test_failures_are_named_by_titles_and_counted_never_dropped():
         [("d", "m", 0, "trained", None), ("d", "m", 1, "failed", "loss is nan")],
         columns=["dataset", "model", "seed", "status", "reason"],
     )
-    assert failures_table(runs, {"d": "Data"}, {"m": "Model"}).to_numpy().tolist() == [["Data", "Model", "1", "loss is nan"]]
+    assert failures_table(runs, {"d": "Data"}, {"m": "Model"}).to_numpy().tolist() == [
+        ["Data", "Model", "1", "loss is nan"]
+    ]
     assert failures_table(runs[:1], {"d": "Data"}, {"m": "Model"}).empty
 
 
@@ -256,7 +344,12 @@ def test_what_is_absent_is_counted_by_evaluation():
 
 def test_settings_are_put_in_words():
     assert values_text(PLAIN) == "as they are"
-    log = {"normalization": "log", "n_top_genes": 2000, "scale": {"max_value": 10}, "balance": {"by": "louvain"}}
+    log = {
+        "normalization": "log",
+        "n_top_genes": 2000,
+        "scale": {"max_value": 10},
+        "balance": {"by": "louvain"},
+    }
     words = "log(1 + counts per 10,000), 2,000 most variable genes, scaled, trained on groups balanced by louvain"
     assert values_text(PLAIN | log) == words
     half = {"labels": "cell_type", "share": 0.5, "dataset": None}

@@ -11,9 +11,15 @@ from scipy.stats import linregress, pearsonr
 from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.metrics.pairwise import cosine_similarity, rbf_kernel
 
-from sclatent import response_metrics
-from sclatent.distances import energy_distance, mmd, principal_space, subsample, two_sample_auc
-from sclatent.response_metrics import METRICS, marker_overlap, measure, measure_cells, rank_genes
+from sclatent.metrics import expression as response_metrics
+from sclatent.metrics.distances import (
+    energy_distance,
+    mmd,
+    principal_space,
+    subsample,
+    two_sample_auc,
+)
+from sclatent.metrics.expression import METRICS, marker_overlap, measure, measure_cells, rank_genes
 
 G = 60
 ALL = {"all": np.arange(G)}
@@ -58,7 +64,9 @@ def test_energy_distance_equals_the_means_over_all_pairs(gaussians):
     x, y = gaussians
     n, m = len(x), len(y)
     between = cdist(x, y, "sqeuclidean").mean()
-    within = cdist(x, x, "sqeuclidean").sum() / (n * (n - 1)) + cdist(y, y, "sqeuclidean").sum() / (m * (m - 1))
+    within = cdist(x, x, "sqeuclidean").sum() / (n * (n - 1)) + cdist(y, y, "sqeuclidean").sum() / (
+        m * (m - 1)
+    )
     assert energy_distance(x, y) == pytest.approx(2 * between - within, rel=1e-10)
     assert energy_distance(y, x) == pytest.approx(energy_distance(x, y), rel=1e-10)
 
@@ -66,7 +74,10 @@ def test_energy_distance_equals_the_means_over_all_pairs(gaussians):
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.7, 1.0), (0.0, 3.0)])
 def test_energy_distance_of_gaussians_is_twice_the_squared_distance_of_their_means(shift, scale):
     rng = np.random.default_rng(0)
-    found = [energy_distance(rng.normal(size=(30, 5)), rng.normal(shift, scale, (20, 5))) for _ in range(400)]
+    found = [
+        energy_distance(rng.normal(size=(30, 5)), rng.normal(shift, scale, (20, 5)))
+        for _ in range(400)
+    ]
     assert abs(np.mean(found) - 2 * 5 * shift**2) < 3 * np.std(found) / np.sqrt(400)
     assert (min(found) < 0) == (shift == 0)
 
@@ -78,7 +89,9 @@ def test_mmd_equals_the_sum_over_all_pairs(gaussians):
     median = np.median(cdist(pooled, pooled)[np.triu_indices(n + m, 1)])
 
     def kernel(a, b):
-        return np.mean([rbf_kernel(a, b, gamma=1 / (2 * s * median**2)) for s in (0.1, 1, 10)], axis=0)
+        return np.mean(
+            [rbf_kernel(a, b, gamma=1 / (2 * s * median**2)) for s in (0.1, 1, 10)], axis=0
+        )
 
     within = sum((kernel(a, a).sum() - len(a)) / (len(a) * (len(a) - 1)) for a in (x, y))
     assert mmd(x, y) == pytest.approx(within - 2 * kernel(x, y).mean(), rel=1e-10)
@@ -99,7 +112,9 @@ def test_auc_of_a_classifier_is_half_for_equal_samples_and_one_for_far_ones():
     assert two_sample_auc(x, y, seed=0) == pytest.approx(0.5, abs=0.06)
     assert two_sample_auc(x, y + 10, seed=0) == 1.0
     assert 0.6 < two_sample_auc(x, y + 0.2, seed=0) < 0.9
-    assert two_sample_auc(x, y, seed=0) == two_sample_auc(x, y, seed=0) != two_sample_auc(x, y, seed=1)
+    assert (
+        two_sample_auc(x, y, seed=0) == two_sample_auc(x, y, seed=0) != two_sample_auc(x, y, seed=1)
+    )
     assert two_sample_auc(x, x, seed=0) < 0.5
     assert two_sample_auc(x, np.concatenate([y[:400], y[400:] + 10]), seed=0) > 0.7
 
@@ -107,7 +122,9 @@ def test_auc_of_a_classifier_is_half_for_equal_samples_and_one_for_far_ones():
 def test_auc_does_not_see_the_scale_of_a_feature():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 3)), rng.normal(0.4, size=(60, 3))
-    assert two_sample_auc(x * [1, 1e4, 1e-4], y * [1, 1e4, 1e-4], 0) == pytest.approx(two_sample_auc(x, y, 0), abs=1e-6)
+    assert two_sample_auc(x * [1, 1e4, 1e-4], y * [1, 1e4, 1e-4], 0) == pytest.approx(
+        two_sample_auc(x, y, 0), abs=1e-6
+    )
 
 
 def test_distances_need_cells():
@@ -139,10 +156,14 @@ def test_principal_space_is_that_of_the_real_cells(cells):
     assert principal_space(treated[:7]).n_components_ == 6
 
 
-def test_principal_space_of_cells_without_full_rank_is_the_same_twice_and_has_no_empty_component(cells):
+def test_principal_space_of_cells_without_full_rank_is_the_same_twice_and_has_no_empty_component(
+    cells,
+):
     _, treated, _ = cells
     flat = treated[:, :40].copy()
-    flat[:, 12:] = flat[:, :28] @ np.ones((28, 28), dtype=flat.dtype)  # features that say nothing new
+    flat[:, 12:] = flat[:, :28] @ np.ones(
+        (28, 28), dtype=flat.dtype
+    )  # features that say nothing new
     first, second = principal_space(flat), principal_space(flat)
     assert first.n_components_ == np.linalg.matrix_rank(flat - flat.mean(axis=0)) < 39
     np.testing.assert_array_equal(first.components_, second.components_)
@@ -156,13 +177,19 @@ def test_principal_space_of_cells_without_full_rank_is_the_same_twice_and_has_no
 def test_genes_rank_as_scanpy_ranks_them(cells, reference):
     control, treated, _ = cells
     names = np.array([f"g{i}" for i in range(G)])
-    obs = pd.DataFrame({"condition": pd.Categorical(["control"] * len(control) + ["treated"] * len(treated))})
+    obs = pd.DataFrame(
+        {"condition": pd.Categorical(["control"] * len(control) + ["treated"] * len(treated))}
+    )
     obs.index = obs.index.astype(str)
     adata = ad.AnnData(np.concatenate([control, treated]), obs=obs, var=pd.DataFrame(index=names))
-    sc.tl.rank_genes_groups(adata, "condition", groups=["treated"], reference=reference, method="wilcoxon")
+    sc.tl.rank_genes_groups(
+        adata, "condition", groups=["treated"], reference=reference, method="wilcoxon"
+    )
     theirs = adata.uns["rank_genes_groups"]
     ours = rank_genes(treated, control)
-    np.testing.assert_array_equal(ours.scores[ours.order].astype(np.float32), theirs["scores"]["treated"])
+    np.testing.assert_array_equal(
+        ours.scores[ours.order].astype(np.float32), theirs["scores"]["treated"]
+    )
     scores, counts = np.unique(ours.scores, return_counts=True)
     alone = np.isin(ours.scores[ours.order], scores[counts == 1])
     assert alone.mean() > 0.9
@@ -182,7 +209,9 @@ def test_scores_saturate_where_noise_is_missing(n, m, limit):
 def test_genes_of_equal_score_keep_their_order():
     rises = np.arange(300) % 3 == 0
     ranked = rank_genes(np.tile(rises, (5, 1)).astype(np.float32), np.zeros((4, 300), np.float32))
-    np.testing.assert_array_equal(ranked.order, np.concatenate([np.flatnonzero(rises), np.flatnonzero(~rises)]))
+    np.testing.assert_array_equal(
+        ranked.order, np.concatenate([np.flatnonzero(rises), np.flatnonzero(~rises)])
+    )
 
 
 def test_genes_are_ranked_alike_in_blocks_of_any_size(cells, monkeypatch):
@@ -198,20 +227,33 @@ def test_marker_overlap_counts_the_markers_that_are_found(cells):
     control, treated, like_treated = cells
     ranking = rank_genes(treated, control).order
     same, absent = marker_overlap(rank_genes(treated, control).scores, ranking)
-    assert [(measured.subset, measured.value, measured.sd) for measured in same] == [("top_10", 1.0, None), ("top_20", 1.0, None)]
-    assert [(a.metric, a.subset, a.reason) for a in absent] == [("marker_overlap", "top_100", "there are only 60 genes")]
-    assert marker_overlap(rank_genes(like_treated, control).scores, ranking, sizes=(10,))[0][0].value == 1.0
+    assert [(measured.subset, measured.value, measured.sd) for measured in same] == [
+        ("top_10", 1.0, None),
+        ("top_20", 1.0, None),
+    ]
+    assert [(a.metric, a.subset, a.reason) for a in absent] == [
+        ("marker_overlap", "top_100", "there are only 60 genes")
+    ]
+    assert (
+        marker_overlap(rank_genes(like_treated, control).scores, ranking, sizes=(10,))[0][0].value
+        == 1.0
+    )
     half = treated.copy()
     half[:, ranking[:5]] = 0
     assert marker_overlap(rank_genes(half, control).scores, ranking, sizes=(10,))[0][0].value == 0.5
-    assert marker_overlap(rank_genes(treated, control).scores, ranking[::-1], sizes=(10,))[0][0].value == 0.0
+    assert (
+        marker_overlap(rank_genes(treated, control).scores, ranking[::-1], sizes=(10,))[0][0].value
+        == 0.0
+    )
 
 
 def test_marker_overlap_is_that_of_the_first_genes_of_both_rankings(cells):
     control, treated, like_treated = cells
     theirs, ours = rank_genes(treated, control).order, rank_genes(like_treated, control).order
     for measured, n in zip(
-        marker_overlap(rank_genes(like_treated, control).scores, theirs, (20, 30, 40))[0], (20, 30, 40), strict=True
+        marker_overlap(rank_genes(like_treated, control).scores, theirs, (20, 30, 40))[0],
+        (20, 30, 40),
+        strict=True,
     ):
         assert measured.value == pytest.approx(len(set(theirs[:n]) & set(ours[:n])) / n)
         assert 0.4 < measured.value < 1
@@ -225,7 +267,9 @@ def test_genes_that_tie_for_the_last_places_count_by_chance(cells):
     saturated = control.copy()
     saturated[:, ranking[:4]] += 90
     saturated[:, ranking[-4:]] += 90
-    assert marker_overlap(rank_genes(saturated, control).scores, ranking, sizes=(4,))[0][0].value == pytest.approx(0.5)
+    assert marker_overlap(rank_genes(saturated, control).scores, ranking, sizes=(4,))[0][
+        0
+    ].value == pytest.approx(0.5)
 
 
 # Means, variances and changes
@@ -264,7 +308,8 @@ def test_a_perfect_prediction(cells):
     control, treated, _ = cells
     found = in_all(measure(treated, control, treated, ALL))
     assert found == {
-        metric: pytest.approx(0.0 if metric in ("mse_mean", "intercept_mean") else 1.0, abs=1e-12) for metric in METRICS
+        metric: pytest.approx(0.0 if metric in ("mse_mean", "intercept_mean") else 1.0, abs=1e-12)
+        for metric in METRICS
     }
 
 
@@ -309,7 +354,9 @@ def test_no_change_has_no_correlation_of_changes(cells, order):
     found = measure(unchanged, control, treated, ALL)
     assert in_all(found)["sign_agreement"] == 0
     assert 0.5 < in_all(found)["pearson_squared_mean"] < 0.95
-    expected = dict.fromkeys(["pearson_change", "cosine_change"], "the predicted change is zero for all genes")
+    expected = dict.fromkeys(
+        ["pearson_change", "cosine_change"], "the predicted change is zero for all genes"
+    )
     if order == "their mean":
         assert in_all(found)["variance_ratio"] == 0
         expected["pearson_squared_variance"] = "the predicted variance is the same for all genes"
@@ -327,15 +374,21 @@ def test_a_treatment_without_effect_gives_no_change_to_predict(cells):
     control, _, like_treated = cells
     found = measure(like_treated, control, control, ALL)
     assert reasons(found) == dict.fromkeys(
-        ["pearson_change", "cosine_change", "sign_agreement"], "the real change is zero for all genes"
+        ["pearson_change", "cosine_change", "sign_agreement"],
+        "the real change is zero for all genes",
     )
 
 
 def test_genes_that_no_cell_expresses_have_neither_sign_nor_ratio(cells):
-    control, treated, like_treated = (np.where(np.arange(G) < 30, x, 0).astype(np.float32) for x in cells)
+    control, treated, like_treated = (
+        np.where(np.arange(G) < 30, x, 0).astype(np.float32) for x in cells
+    )
     for metric in ("sign_agreement", "variance_ratio"):
         with_silent = in_all(measure(like_treated, control, treated, ALL))[metric]
-        assert with_silent == in_all(measure(like_treated, control, treated, {"all": np.arange(30)}))[metric]
+        assert (
+            with_silent
+            == in_all(measure(like_treated, control, treated, {"all": np.arange(30)}))[metric]
+        )
 
 
 @pytest.mark.parametrize("n_cells", [120, 10])
@@ -359,13 +412,17 @@ def test_spread_is_that_of_resampled_cells(cells, n_cells):
         "variance_ratio": np.std([np.median(p[t > 0] / t[t > 0]) for p, t in variances]),
     }
     found = {m.metric: m.sd for m in measured}
-    assert {metric: found[metric] for metric in expected} == {m: pytest.approx(sd, rel=0.15) for m, sd in expected.items()}
+    assert {metric: found[metric] for metric in expected} == {
+        m: pytest.approx(sd, rel=0.15) for m, sd in expected.items()
+    }
     assert all(sd > 0 for sd in found.values())
 
 
 def test_the_seed_moves_the_spread_alone_and_repeats(cells):
     control, treated, like_treated = cells
-    first, again, other = (measure(like_treated, control, treated, ALL, 20, seed)[0] for seed in (0, 0, 1))
+    first, again, other = (
+        measure(like_treated, control, treated, ALL, 20, seed)[0] for seed in (0, 0, 1)
+    )
     assert first == again
     assert [m.value for m in first] == pytest.approx([m.value for m in other], rel=1e-12)
     assert all(a.sd != b.sd for a, b in zip(first, other, strict=True))
@@ -385,7 +442,11 @@ def test_values_that_are_not_finite_are_refused(cells):
     control, treated, like_treated = cells
     broken = like_treated.copy()
     broken[3, 4] = np.nan
-    for given_cells in [(broken, control, treated), (treated, broken, treated), (treated, control, broken)]:
+    for given_cells in [
+        (broken, control, treated),
+        (treated, broken, treated),
+        (treated, control, broken),
+    ]:
         with pytest.raises(ValueError, match="not finite"):
             measure(*given_cells, ALL)
     with pytest.raises(ValueError, match="are NaN"):
@@ -436,12 +497,16 @@ def test_cell_metrics_are_those_of_equal_numbers_in_the_space_given(cells, monke
         "two_sample_auc": two_sample_auc(x, y, 0),
     }
     sizes = []
-    monkeypatch.setattr(response_metrics, "energy_distance", lambda x, y: sizes.append((len(x), len(y))) or 0.0)
+    monkeypatch.setattr(
+        response_metrics, "energy_distance", lambda x, y: sizes.append((len(x), len(y))) or 0.0
+    )
     measure_cells(like_treated[:50], treated, space, seed=0)
     monkeypatch.setattr(response_metrics, "MAX_CELLS", 30)
     measure_cells(control, treated, space, seed=0)
     assert sizes == [(50, 50), (30, 30)]
-    assert measure_cells(control, treated, space, seed=0) == measure_cells(control, treated, space, seed=0)
+    assert measure_cells(control, treated, space, seed=0) == measure_cells(
+        control, treated, space, seed=0
+    )
 
 
 def test_cell_metrics_are_absent_with_a_reason(cells):
@@ -449,8 +514,12 @@ def test_cell_metrics_are_absent_with_a_reason(cells):
     space = principal_space(treated, 10)
     measured, absent = measure_cells(like_treated[:4], treated, space, seed=0)
     assert measured == []
-    assert {a.metric: a.reason for a in absent} == dict.fromkeys(["e_distance", "mmd", "two_sample_auc"], "fewer than 5 cells")
-    collapsed = np.zeros((20, treated.shape[1]), treated.dtype)  # rows of zeros: the same product on every machine
+    assert {a.metric: a.reason for a in absent} == dict.fromkeys(
+        ["e_distance", "mmd", "two_sample_auc"], "fewer than 5 cells"
+    )
+    collapsed = np.zeros(
+        (20, treated.shape[1]), treated.dtype
+    )  # rows of zeros: the same product on every machine
     same = measure_cells(collapsed, collapsed, space, seed=0)
     assert reasons(same) == {"mmd": "most pairs of cells are identical"}
     assert in_all(same) == {"e_distance": pytest.approx(0.0, abs=1e-6), "two_sample_auc": 0.5}

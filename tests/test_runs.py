@@ -10,19 +10,29 @@ from conftest import PROJECT
 from scipy import sparse
 from sklearn import decomposition
 
-from sclatent.cells import Cells
-from sclatent.config import Training, load
-from sclatent.errors import LeakError, TrainingError, UserError
-from sclatent.inputs import Input
-from sclatent.latents import encode
+from sclatent.common.errors import LeakError, TrainingError, UserError
+from sclatent.config.load import Training, load
+from sclatent.io.expression import Values, read_genes, read_values
 from sclatent.models import hyperparameters_class
 from sclatent.models.hyperparameters import explains_counts
-from sclatent.principal import principal_axes
-from sclatent.runs import _take, align, read_conditions, read_training_data, train_run, without_held_out
-from sclatent.values import Values, read_genes, read_values
-from sclatent.weights import load_trained, save_run
+from sclatent.nn.principal_axes import principal_axes
+from sclatent.training.batches import Cells
+from sclatent.training.encode import encode
+from sclatent.training.inputs import Input
+from sclatent.training.run import (
+    _take,
+    align,
+    read_conditions,
+    read_training_data,
+    train_run,
+    without_held_out,
+)
+from sclatent.training.saved import load_trained, save_run
 
-TABLE = {name: yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text()) for name in ("datasets", "models", "config")}
+TABLE = {
+    name: yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
+    for name in ("datasets", "models", "config")
+}
 CONFIG = load(TABLE["datasets"] | TABLE["models"] | TABLE["config"])
 N, G = 90, 30
 
@@ -35,13 +45,16 @@ def counted():
     rates = rng.gamma(1.0, 2.0, (3, G))
     counts = rng.poisson(rates[kind] * np.where(stim[:, None] & (np.arange(G) < 5), 3, 1))
     obs = pd.DataFrame(
-        {"cell_type": [f"t{k}" for k in kind], "condition": [f"c{s}" for s in stim]}, index=[f"cell_{i}" for i in range(N)]
+        {"cell_type": [f"t{k}" for k in kind], "condition": [f"c{s}" for s in stim]},
+        index=[f"cell_{i}" for i in range(N)],
     )
     obs["split"] = np.where(np.arange(N) % 5, "train", "held_out")
     obs = obs.apply(pd.Categorical)
     adata = ad.AnnData(obs=obs, var=pd.DataFrame(index=[f"g{i}" for i in range(G)]))
     adata.layers["counts"] = sparse.csr_matrix(counts.astype(np.int32))
-    adata.X = sparse.csr_matrix(np.log1p(counts / counts.sum(1, keepdims=True) * 1e4).astype(np.float32))
+    adata.X = sparse.csr_matrix(
+        np.log1p(counts / counts.sum(1, keepdims=True) * 1e4).astype(np.float32)
+    )
     return adata
 
 
@@ -55,7 +68,10 @@ def settings_of(name) -> dict:
     """The settings of an entry of the model table, with a training that is cut to one epoch of each objective."""
     model = CONFIG.models[name]
     objectives = dict.fromkeys(phase.objective for phase in model.training.phases)
-    phases = [{"epochs": 1, "learning_rate": 1e-3, "weight_decay": 0.0, "objective": objective} for objective in objectives]
+    phases = [
+        {"epochs": 1, "learning_rate": 1e-3, "weight_decay": 0.0, "objective": objective}
+        for objective in objectives
+    ]
     share = model.supervision.share if model.supervision else None
     return {
         "family": model.family,
@@ -79,14 +95,21 @@ def test_every_model_of_the_table_trains_and_encodes(name, counted, tmp_path):
     counted.write_h5ad(path)
     column = model.condition if family.conditional else None
     labels = {"labels": "cell_type"} if model.supervision else {}
-    data = read_training_data(path, path, column, counts=explains_counts(model.hyperparameters), **labels)
+    data = read_training_data(
+        path, path, column, counts=explains_counts(model.hyperparameters), **labels
+    )
     trained, history = train_run(data, data if labels else None, settings)
     assert np.isfinite([entry["value"] for entry in history]).all()
     values = read_values(path)
     condition = read_conditions(path, column, values.cells, data.conditions)[0] if column else None
     torch.manual_seed(1)
     latents = encode(trained, values, condition)
-    record = {**settings, "n_vars": data.values.n_vars, "n_counts": trained.n_counts, "conditions": data.conditions}
+    record = {
+        **settings,
+        "n_vars": data.values.n_vars,
+        "n_counts": trained.n_counts,
+        "conditions": data.conditions,
+    }
     save_run(trained, tmp_path / "w.safetensors", tmp_path / "run.json", record, "", {})
     reloaded = load_trained(tmp_path / "w.safetensors", tmp_path / "run.json")
     torch.manual_seed(1)
@@ -99,7 +122,13 @@ def test_every_model_of_the_table_trains_and_encodes(name, counted, tmp_path):
 def run_settings(**changes) -> dict:
     """Settings of a short training of a small mixture."""
     training = {"epochs": 2, **changes.pop("training", {})}
-    settings = {"family": "gmvae", "hyperparameters": {"n_components": 3}, "input": {}, "share": 1.0, **changes}
+    settings = {
+        "family": "gmvae",
+        "hyperparameters": {"n_components": 3},
+        "input": {},
+        "share": 1.0,
+        **changes,
+    }
     return {**settings, "training": Training(**training).with_phases().model_dump()}
 
 
@@ -144,7 +173,9 @@ def test_cells_held_out_change_nothing_of_what_a_run_learns(path, counted, tmp_p
     x[(counted.obs["split"] == "held_out").to_numpy()] += 7
     counted.X = sparse.csr_matrix(x)
     counted.write_h5ad(tmp_path / "b.h5ad")
-    assert same(plain, weights_of(read_training_data(tmp_path / "b.h5ad", tmp_path / "b.h5ad"), **changes))
+    assert same(
+        plain, weights_of(read_training_data(tmp_path / "b.h5ad", tmp_path / "b.h5ad"), **changes)
+    )
 
 
 def test_only_the_asked_share_of_labels_is_seen(path):
@@ -176,8 +207,14 @@ def test_models_of_a_seed_see_the_labels_of_the_same_cells(path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(train_run.__globals__, "_cells", watched)
-        for hyperparameters in ({"n_components": 3}, {"n_components": 5, "encoder_hidden": [7], "xavier": True}):
-            changes = {"hyperparameters": hyperparameters, "training": {"objective": "semi_supervised"}}
+        for hyperparameters in (
+            {"n_components": 3},
+            {"n_components": 5, "encoder_hidden": [7], "xavier": True},
+        ):
+            changes = {
+                "hyperparameters": hyperparameters,
+                "training": {"objective": "semi_supervised"},
+            }
             weights_of(data, data, share=0.1, **changes)
     assert shown[0] == shown[1]
     assert len(shown[0]) == 7
@@ -203,12 +240,18 @@ def test_validation_cells_are_not_trained_on_and_their_labels_not_seen(path):
 
 def test_more_classes_than_components_are_refused(path):
     data = read_training_data(path, path, labels="cell_type")
-    with pytest.raises(UserError, match="n_components is 2, but the labels have 3 classes; raise it"):
-        weights_of(data, data, hyperparameters={"n_components": 2}, training={"objective": "supervised"})
+    with pytest.raises(
+        UserError, match="n_components is 2, but the labels have 3 classes; raise it"
+    ):
+        weights_of(
+            data, data, hyperparameters={"n_components": 2}, training={"objective": "supervised"}
+        )
 
 
 def test_values_that_a_likelihood_does_not_have_are_refused(path):
-    with pytest.raises(UserError, match="bernoulli needs values from 0 to 1, but models see them from 0 to"):
+    with pytest.raises(
+        UserError, match="bernoulli needs values from 0 to 1, but models see them from 0 to"
+    ):
         weights_of(read_training_data(path, path), hyperparameters={"likelihood": "bernoulli"})
 
 
@@ -227,7 +270,9 @@ def test_the_library_of_counts_is_the_median_of_training_cells(path):
 
 
 def test_a_condition_that_a_model_does_not_know_is_refused(path):
-    with pytest.raises(UserError, match="condition 'c1' is none that the model knows, which are c0, cx"):
+    with pytest.raises(
+        UserError, match="condition 'c1' is none that the model knows, which are c0, cx"
+    ):
         read_conditions(path, "condition", read_values(path).cells, ("c0", "cx"))
     with pytest.raises(UserError, match="has no batch, which the model needs"):
         read_conditions(path, "batch", read_values(path).cells)
@@ -244,22 +289,35 @@ def test_labelled_cells_of_another_data_set_are_brought_to_the_same_genes(path, 
     other.write_h5ad(tmp_path / "other.h5ad")
     genes = read_genes(path)
     data = read_training_data(path, path)
-    labelled = read_training_data(tmp_path / "other.h5ad", tmp_path / "other.h5ad", labels="cell_type")
+    labelled = read_training_data(
+        tmp_path / "other.h5ad", tmp_path / "other.h5ad", labels="cell_type"
+    )
     aligned = align(labelled, read_genes(tmp_path / "other.h5ad"), genes)
     assert aligned.genes.tolist() == [0, 3, 7]
     expected = np.zeros((72, G), dtype=np.float32)
     expected[:, [0, 3, 7]] = data.values.dense()[:, [0, 3, 7]]
     np.testing.assert_array_equal(aligned.values.dense(), expected)
-    weights = weights_of(data, aligned, training={"phases": [{"objective": "supervised"}, {"objective": "semi_supervised"}]})
+    weights = weights_of(
+        data,
+        aligned,
+        training={"phases": [{"objective": "supervised"}, {"objective": "semi_supervised"}]},
+    )
     assert weights["input.genes"].tolist() == [0, 3, 7]
     assert weights["model.encoder.0.weight"].shape[1] == 3
-    counting = {"hyperparameters": {"likelihood": "nb", "n_components": 3}, "training": {"objective": "semi_supervised"}}
+    counting = {
+        "hyperparameters": {"likelihood": "nb", "n_components": 3},
+        "training": {"objective": "semi_supervised"},
+    }
     data = read_training_data(path, path, counts=True)
-    labelled = read_training_data(tmp_path / "other.h5ad", tmp_path / "other.h5ad", counts=True, labels="cell_type")
+    labelled = read_training_data(
+        tmp_path / "other.h5ad", tmp_path / "other.h5ad", counts=True, labels="cell_type"
+    )
     aligned = align(labelled, read_genes(tmp_path / "other.h5ad"), genes)
     trained, _ = train_run(data, aligned, run_settings(**counting))
     assert (trained.n_counts, trained.model.n_vars) == (3, 3)
-    assert trained.model.likelihood.library.item() == np.median(data.values.counts[:, [0, 3, 7]].toarray().sum(1))
+    assert trained.model.likelihood.library.item() == np.median(
+        data.values.counts[:, [0, 3, 7]].toarray().sum(1)
+    )
     with pytest.raises(UserError, match="no gene named as in this one: g3, h0"):
         align(labelled, read_genes(tmp_path / "other.h5ad"), np.array([f"h{i}" for i in range(G)]))
 
@@ -276,14 +334,21 @@ def test_a_cell_drawn_repeatedly_is_watched_or_trained_on_but_not_both(path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(train_run.__globals__, "_cells", watched)
-        weights_of(repeated, repeated, share=0.5, training={"objective": "semi_supervised", "validation": 0.25})
+        weights_of(
+            repeated,
+            repeated,
+            share=0.5,
+            training={"objective": "semi_supervised", "validation": 0.25},
+        )
     trained_on, watched_cells, labelled = seen
     assert (len(trained_on), len(watched_cells), len(labelled)) == (270, 90, 135)
     assert not set(trained_on) & set(watched_cells)
     assert len(set(labelled)) == 27
 
 
-def test_labelled_cells_of_another_data_set_that_are_held_out_here_are_left_out(path, counted, tmp_path, caplog):
+def test_labelled_cells_of_another_data_set_that_are_held_out_here_are_left_out(
+    path, counted, tmp_path, caplog
+):
     counted.obs["split"] = pd.Categorical(["train"] * N, categories=["train", "held_out"])
     counted.write_h5ad(tmp_path / "other.h5ad")
     other = read_training_data(tmp_path / "other.h5ad", tmp_path / "other.h5ad", labels="cell_type")
@@ -295,11 +360,17 @@ def test_labelled_cells_of_another_data_set_that_are_held_out_here_are_left_out(
 def test_a_share_of_validation_that_leaves_no_cell_is_refused(path):
     for share in (0.001, 0.999):
         with pytest.raises(UserError, match=r"validation: .* of 72 cells to watch"):
-            weights_of(read_training_data(path, path), training={"validation": share, "patience": 1})
+            weights_of(
+                read_training_data(path, path), training={"validation": share, "patience": 1}
+            )
 
 
 def test_pca_takes_any_settings_of_training(path):
-    settings = run_settings(family="pca", hyperparameters={"latent_dim": 2}, training={"precision": "bf16", "validation": 0.2})
+    settings = run_settings(
+        family="pca",
+        hyperparameters={"latent_dim": 2},
+        training={"precision": "bf16", "validation": 0.2},
+    )
     _, history = train_run(read_training_data(path, path), None, settings)
     assert [entry["split"] for entry in history] == ["train", "validation"]
 
@@ -307,9 +378,13 @@ def test_pca_takes_any_settings_of_training(path):
 def test_decoding_ends_in_the_values_of_the_data(path):
     data = read_training_data(path, path)
     x = torch.from_numpy(data.values.dense())
-    settings = run_settings(family="pca", hyperparameters={"latent_dim": 24}, input={"scale": True, "n_pcs": 25})
+    settings = run_settings(
+        family="pca", hyperparameters={"latent_dim": 24}, input={"scale": True, "n_pcs": 25}
+    )
     trained, _ = train_run(data, None, settings)
-    assert (trained.normalised(trained.model.decode(trained.encode(x).mean), x.sum()) - x).square().mean() < 0.06 * x.var()
+    assert (
+        trained.normalised(trained.model.decode(trained.encode(x).mean), x.sum()) - x
+    ).square().mean() < 0.06 * x.var()
 
 
 def test_a_leak_stops_a_run(path, counted, tmp_path):
@@ -338,18 +413,24 @@ def test_scaled_values_are_z_scores_clipped(x):
     expected = (x - x.mean(0)) / np.where(np.arange(12) == 4, 1, x.std(0, ddof=1))
     np.testing.assert_allclose(module(torch.from_numpy(x)), np.clip(expected, -1.5, 1.5), atol=1e-5)
     within = np.abs(expected) < 1.5
-    np.testing.assert_allclose(module.inverse(module(torch.from_numpy(x)))[within], x[within], atol=1e-5)
+    np.testing.assert_allclose(
+        module.inverse(module(torch.from_numpy(x)))[within], x[within], atol=1e-5
+    )
 
 
 def test_principal_components_are_those_of_scikit_learn(x, monkeypatch):
     reference = decomposition.PCA(4).fit(x)
     for limit in (10**9, 0):  # whole, and by the covariance
-        monkeypatch.setattr("sclatent.principal.LARGE", limit)
+        monkeypatch.setattr("sclatent.nn.principal_axes.LARGE", limit)
         module = Input(12, n_pcs=4)
         module.fit(values_of(x))
         seen = module(torch.from_numpy(x))
         np.testing.assert_allclose(seen.abs().numpy(), np.abs(reference.transform(x)), atol=1e-4)
-        np.testing.assert_allclose(module.inverse(seen).numpy(), reference.inverse_transform(reference.transform(x)), atol=1e-4)
+        np.testing.assert_allclose(
+            module.inverse(seen).numpy(),
+            reference.inverse_transform(reference.transform(x)),
+            atol=1e-4,
+        )
     with pytest.raises(TrainingError, match="12 principal components must be below 12 for data of"):
         principal_axes(lambda rows: torch.from_numpy(x[rows]), 50, 12)
 
@@ -364,18 +445,22 @@ def test_a_mask_hides_its_share_of_genes_and_keeps_the_mean(x):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"scale": True, "max_value": 2.0}, {"n_pcs": 3}, {"scale": True, "n_pcs": 3, "mask": 0.5}]
+    "settings",
+    [{}, {"scale": True, "max_value": 2.0}, {"n_pcs": 3}, {"scale": True, "n_pcs": 3, "mask": 0.5}],
 )
 def test_batches_are_the_same_whether_kept_dense_or_made_from_sparse_rows(x, settings, monkeypatch):
     values = Values(
-        sparse.csr_matrix(x), np.arange(50).astype(str), np.ones(50, dtype=bool), counts=sparse.csr_matrix(np.rint(x))
+        sparse.csr_matrix(x),
+        np.arange(50).astype(str),
+        np.ones(50, dtype=bool),
+        counts=sparse.csr_matrix(np.rint(x)),
     )
     module = Input(12, **settings)
     module.fit(values)
     rows = torch.tensor([7, 3, 49])
     batches = []
     for limit in (10**9, 0):
-        monkeypatch.setattr("sclatent.cells.DENSE", limit)
+        monkeypatch.setattr("sclatent.training.batches.DENSE", limit)
         cells = Cells(values, module, condition=torch.eye(50), label=torch.arange(50))
         assert (cells.kept is None) == (limit == 0)
         torch.manual_seed(0)

@@ -17,7 +17,7 @@ from conftest import PROJECT, Workflow, differing
 from slurm import ALONE, Slurm, missing
 from test_environments import ENVIRONMENTS, imports_of_environment
 
-from sclatent.records import read_record
+from sclatent.io.records import read_record
 
 # A family whose training takes memory, writes down which GPU Slurm has given it, and waits as long as a file is there.
 PROBE = """
@@ -80,7 +80,11 @@ def probe(tmp_path_factory) -> Workflow:
     (workflow.folder / "scripts" / "sclatent" / "models" / "probe.py").write_text(PROBE)
     models = {
         "probe": {"title": "Probe", "family": "probe", "hyperparameters": {"latent_dim": 4}},
-        "large": {"title": "Large", "family": "probe", "hyperparameters": {"latent_dim": 4, "megabytes": 2500}},
+        "large": {
+            "title": "Large",
+            "family": "probe",
+            "hyperparameters": {"latent_dim": 4, "megabytes": 2500},
+        },
     }
     study = {"title": "Probes", "datasets": ["digits"], "models": list(models), "seeds": [0]}
     workflow.configure(run=["probes"], models=models, studies={"probes": study})
@@ -128,17 +132,33 @@ def finished(conda, cluster, tmp_path_factory):
     (folder / "profiles" / "mine").mkdir()
     (folder / "profiles" / "mine" / "config.yaml").write_text(yaml.safe_dump(profile))
     build(folder / "base", {name: version(name) for name in BASE})
-    command = [folder / "base" / "bin" / "python", "-m", "snakemake", "--software-deployment-method", "conda"]
-    command += ["--cores", "all"] if cluster is None else ["--workflow-profile", "profiles/mine", *ALONE]
+    command = [
+        folder / "base" / "bin" / "python",
+        "-m",
+        "snakemake",
+        "--software-deployment-method",
+        "conda",
+    ]
+    command += (
+        ["--cores", "all"] if cluster is None else ["--workflow-profile", "profiles/mine", *ALONE]
+    )
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    run = subprocess.run([*command, "--", "all", "paper"], cwd=folder, env=without_environment(conda), check=False, **streams)
+    run = subprocess.run(
+        [*command, "--", "all", "paper"],
+        cwd=folder,
+        env=without_environment(conda),
+        check=False,
+        **streams,
+    )
     assert run.returncode == 0, run.stdout
     yield folder
     shutil.rmtree(folder)  # some gigabytes
 
 
 def test_environments_per_rule_give_the_same_bytes(finished, cluster, quick_start):
-    device = set() if cluster is None else {"configuration.yaml"}  # whose device is that of the profile
+    device = (
+        set() if cluster is None else {"configuration.yaml"}
+    )  # whose device is that of the profile
     assert differing(finished / "results", quick_start) == device
 
 
@@ -152,25 +172,38 @@ def test_on_slurm_what_is_short_shares_a_job(finished, slurm):
 
 
 def test_an_environment_holds_what_its_rules_import_without_the_packages_of_snakemake(finished):
-    built = {file.read_text(): file.with_suffix("") for file in (finished / ".snakemake" / "conda").glob("*.yaml")}
+    built = {
+        file.read_text(): file.with_suffix("")
+        for file in (finished / ".snakemake" / "conda").glob("*.yaml")
+    }
     lacking = {}
     for name in set(ENVIRONMENTS) - {"torch_cuda"}:
         python = built[(PROJECT / "envs" / f"{name}.yaml").read_text()] / "bin" / "python"
         imports = f"import {', '.join(imports_of_environment(name))}"
-        run = subprocess.run([python, "-I", "-c", imports], capture_output=True, text=True, check=False)
+        run = subprocess.run(
+            [python, "-I", "-c", imports], capture_output=True, text=True, check=False
+        )
         if run.returncode:
             lacking[name] = run.stderr
     assert lacking == {}
 
 
-def test_trainings_are_given_the_gpu_that_they_ask_for_and_no_more_jobs_are_queued_than_allowed(slurm, probe):
+def test_trainings_are_given_the_gpu_that_they_ask_for_and_no_more_jobs_are_queued_than_allowed(
+    slurm, probe
+):
     before = len(slurm.jobs())
-    run = submit(probe, "slurm-gpu", "--config", "device=auto", "--jobs", "1", *trainings("probe", 0, 1))
+    run = submit(
+        probe, "slurm-gpu", "--config", "device=auto", "--jobs", "1", *trainings("probe", 0, 1)
+    )
     assert run.returncode == 0, run.stdout
     assert [status(probe, "probe", seed) for seed in (0, 1)] == ["trained", "trained"]
     one, other = slurm.jobs()[before:]
     for job in (one, other):
-        assert (job["JobState"], job["Partition"], job["TresPerJob"].strip()) == ("COMPLETED", "gpu", "gres:gpu:1")
+        assert (job["JobState"], job["Partition"], job["TresPerJob"].strip()) == (
+            "COMPLETED",
+            "gpu",
+            "gres:gpu:1",
+        )
     assert [(probe.folder / "gpus" / str(seed)).read_text() for seed in (0, 1)] == ["1", "1"]
     assert one["EndTime"] <= other["SubmitTime"]
 
@@ -180,18 +213,26 @@ def test_a_gpu_that_does_not_work_fails_the_job_in_one_line(slurm, probe):
     assert run.returncode == 1
     assert "SLURM status is: 'FAILED'" in run.stdout
     assert not probe.path("runs/digits/probe/2/run.json").exists()
-    assert "sclatent: train digits probe 2: device is cuda, but torch sees no GPU; set device to auto" in run.stdout
+    assert (
+        "sclatent: train digits probe 2: device is cuda, but torch sees no GPU; set device to auto"
+        in run.stdout
+    )
 
 
 def test_a_cancelled_job_is_submitted_again_and_ends_in_the_same_bytes(slurm, probe):
-    assert probe.snakemake("--cores", "1", "--config", "device=cpu", *trainings("probe", 3)).returncode == 0
+    assert (
+        probe.snakemake("--cores", "1", "--config", "device=cpu", *trainings("probe", 3)).returncode
+        == 0
+    )
     alone = probe.folder / "alone"
     probe.path("runs/digits/probe/3").rename(alone)
     (probe.folder / "gpus" / "3").unlink()
     wait = probe.folder / "wait"
     wait.touch()
     before = len(slurm.jobs())
-    with probe.started("--workflow-profile", "profiles/slurm", *ALONE, *trainings("probe", 3)) as run:
+    with probe.started(
+        "--workflow-profile", "profiles/slurm", *ALONE, *trainings("probe", 3)
+    ) as run:
         wait_for((probe.folder / "gpus" / "3").exists)
         (job,) = slurm.jobs()[before:]
         slurm.command("scancel", job["JobId"])

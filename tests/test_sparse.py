@@ -5,16 +5,16 @@ import pytest
 import torch
 from scipy import sparse
 
-from sclatent.cells import sparse_pays
-from sclatent.config import Training
-from sclatent.inputs import Input
-from sclatent.likelihoods import squared_error
-from sclatent.linear_error import linear_squared_error
+from sclatent.config.load import Training
+from sclatent.io.expression import Values
 from sclatent.models import hyperparameters_class, load_family
-from sclatent.networks import Linear
-from sclatent.runs import TrainingData, train_run
-from sclatent.sparse_rows import SparseRows, sparse_linear
-from sclatent.values import Values
+from sclatent.nn.layers import Linear
+from sclatent.nn.likelihoods import squared_error
+from sclatent.nn.linear_error import linear_squared_error
+from sclatent.nn.sparse_rows import SparseRows, sparse_linear
+from sclatent.training.batches import sparse_pays
+from sclatent.training.inputs import Input
+from sclatent.training.run import TrainingData, train_run
 
 N, G = 64, 300
 
@@ -49,7 +49,9 @@ def test_the_squared_error_of_a_linear_layer_is_that_of_its_parts(matrix, kind):
     expected = squared_error(x, h @ weight.T + bias)
     found = linear_squared_error(h, weight, bias, x if kind == "dense" else SparseRows(matrix))
     torch.testing.assert_close(found, expected)
-    for one, other in zip(gradients(found, h, weight, bias), gradients(expected, h, weight, bias), strict=True):
+    for one, other in zip(
+        gradients(found, h, weight, bias), gradients(expected, h, weight, bias), strict=True
+    ):
         torch.testing.assert_close(one, other)
 
 
@@ -57,7 +59,9 @@ def test_the_gradient_of_the_squared_error_is_its_numerical_one(matrix):
     torch.manual_seed(0)
     small = matrix[:4, :9].tocsr()
     for x in (dense(small), SparseRows(small)):
-        assert torch.autograd.gradcheck(lambda *of, x=x: linear_squared_error(*of, x), (randn(4, 3), randn(9, 3), randn(9)))
+        assert torch.autograd.gradcheck(
+            lambda *of, x=x: linear_squared_error(*of, x), (randn(4, 3), randn(9, 3), randn(9))
+        )
 
 
 def test_a_linear_layer_takes_sparse_rows(matrix):
@@ -66,7 +70,9 @@ def test_a_linear_layer_takes_sparse_rows(matrix):
     expected = dense(matrix) @ weight.T + bias
     found = sparse_linear(SparseRows(matrix), weight, bias)
     torch.testing.assert_close(found, expected)
-    for one, other in zip(gradients(found, weight, bias), gradients(expected, weight, bias), strict=True):
+    for one, other in zip(
+        gradients(found, weight, bias), gradients(expected, weight, bias), strict=True
+    ):
         torch.testing.assert_close(one, other)
 
 
@@ -93,29 +99,54 @@ def test_a_layer_is_that_of_torch_however_its_weights_lie_in_memory(shape):
         ("vsc", {"mask": "soft"}),
     ],
 )
-def test_training_on_sparse_rows_is_training_on_dense_ones(matrix, family, hyperparameters, precision, monkeypatch):
-    data = TrainingData(Values(matrix.astype(np.float32), np.arange(N).astype(str), np.ones(N, dtype=bool)))
-    training = Training(epochs=5, batch_size=20, precision=precision, validation=0.2).with_phases().model_dump()
-    settings = {"family": family, "hyperparameters": hyperparameters, "input": {}, "training": training, "share": None}
+def test_training_on_sparse_rows_is_training_on_dense_ones(
+    matrix, family, hyperparameters, precision, monkeypatch
+):
+    data = TrainingData(
+        Values(matrix.astype(np.float32), np.arange(N).astype(str), np.ones(N, dtype=bool))
+    )
+    training = (
+        Training(epochs=5, batch_size=20, precision=precision, validation=0.2)
+        .with_phases()
+        .model_dump()
+    )
+    settings = {
+        "family": family,
+        "hyperparameters": hyperparameters,
+        "input": {},
+        "training": training,
+        "share": None,
+    }
     losses, chosen = [], []
     for sparse_rows in (True, False):
         choose = lambda *_, choice=sparse_rows: chosen.append(choice) or choice  # noqa: E731
-        monkeypatch.setattr("sclatent.runs.sparse_pays", choose)
+        monkeypatch.setattr("sclatent.training.run.sparse_pays", choose)
         torch.manual_seed(0)
         losses.append([entry["value"] for entry in train_run(data, None, settings)[1]])
     assert chosen == [True, False]
-    np.testing.assert_allclose(*losses, rtol=2e-4 if precision == "fp32" else 0.05, atol=1e-3 if precision == "fp32" else 0.5)
+    np.testing.assert_allclose(
+        *losses,
+        rtol=2e-4 if precision == "fp32" else 0.05,
+        atol=1e-3 if precision == "fp32" else 0.5,
+    )
 
 
 def widths_of(family, **hyperparameters):
-    return load_family(family)(G, G, 0, hyperparameters_class(family)(**hyperparameters)).sparse_widths
+    return load_family(family)(
+        G, G, 0, hyperparameters_class(family)(**hyperparameters)
+    ).sparse_widths
 
 
 def test_only_models_whose_outer_layers_take_sparse_rows_offer_them():
     assert widths_of("ae") == (128, 128)
     assert widths_of("vae", encoder_hidden=[80, 3], decoder_hidden=[]) == (80, 6)
     assert widths_of("vae", likelihood="sigma_opt") == (128, 128)
-    for hyperparameters in ({"likelihood": "nb"}, {"likelihood": "gauss_gene"}, {"output": "relu"}, {"encoder_hidden": []}):
+    for hyperparameters in (
+        {"likelihood": "nb"},
+        {"likelihood": "gauss_gene"},
+        {"output": "relu"},
+        {"encoder_hidden": []},
+    ):
         assert widths_of("vae", **hyperparameters) is None
     assert widths_of("ae", output="relu") is None
     assert widths_of("gmvae") is None
@@ -128,12 +159,23 @@ def test_sparse_rows_are_taken_where_they_are_cheaper(matrix):
     values = Values(wide, np.arange(500), np.ones(500, dtype=bool))
     plain = Input(10_000)
     assert sparse_pays((128, 128), values, plain, 256, "cpu")
-    assert not sparse_pays((800, 800), values, plain, 256, "cpu")  # the square of the reconstruction costs more than it
+    assert not sparse_pays(
+        (800, 800), values, plain, 256, "cpu"
+    )  # the square of the reconstruction costs more than it
     assert not sparse_pays((128, 128), values, plain, 256, "cuda")
     assert not sparse_pays(None, values, plain, 256, "cpu")
-    for module in (Input(10_000, scale=True), Input(10_000, n_pcs=5), Input(10_000, mask=0.5), Input(10_000, max_value=1.0)):
+    for module in (
+        Input(10_000, scale=True),
+        Input(10_000, n_pcs=5),
+        Input(10_000, mask=0.5),
+        Input(10_000, max_value=1.0),
+    ):
         assert not sparse_pays((128, 128), values, module, 256, "cpu")
     full = Values(wide.toarray(), values.cells, values.training)
     assert not sparse_pays((128, 128), full, plain, 256, "cpu")
-    dense_enough = sparse.random(500, 10_000, density=0.6, format="csr", random_state=0, dtype=np.float32)
-    assert not sparse_pays((128, 128), Values(dense_enough, values.cells, values.training), plain, 256, "cpu")
+    dense_enough = sparse.random(
+        500, 10_000, density=0.6, format="csr", random_state=0, dtype=np.float32
+    )
+    assert not sparse_pays(
+        (128, 128), Values(dense_enough, values.cells, values.training), plain, 256, "cpu"
+    )

@@ -13,18 +13,18 @@ import torch
 from conftest import PROJECT, Workflow
 from scipy import sparse
 
-from sclatent import training
-from sclatent.cells import Cells
-from sclatent.checkpoints import Checkpoint
-from sclatent.config import Training
-from sclatent.errors import TrainingError, UserError
-from sclatent.inputs import Input
-from sclatent.latents import encode
+from sclatent.common.errors import TrainingError, UserError
+from sclatent.config.load import Training
+from sclatent.io.expression import Values
 from sclatent.models import family_names, hyperparameters_class, load_family
-from sclatent.optimizers import Adam
-from sclatent.trained import Trained
-from sclatent.training import or_reason, train
-from sclatent.values import Values
+from sclatent.nn.adam import Adam
+from sclatent.training import loop as training
+from sclatent.training.batches import Cells
+from sclatent.training.checkpoints import Checkpoint
+from sclatent.training.encode import encode
+from sclatent.training.inputs import Input
+from sclatent.training.loop import or_reason, train
+from sclatent.training.model_with_input import Trained
 
 N, G = 61, 20  # of which one cell is left over in batches of 20
 
@@ -34,7 +34,11 @@ def values():
     """Normalised values of cells with three directions of variation."""
     torch.manual_seed(0)
     x = torch.randn(N, 3) @ torch.randn(3, G) + 0.1 * torch.randn(N, G)
-    return Values(sparse.csr_matrix(x.numpy()), np.array([f"cell_{i}" for i in range(N)]), np.ones(N, dtype=bool))
+    return Values(
+        sparse.csr_matrix(x.numpy()),
+        np.array([f"cell_{i}" for i in range(N)]),
+        np.ones(N, dtype=bool),
+    )
 
 
 def settings(**changes) -> dict:
@@ -52,13 +56,17 @@ def cells_of(values, **kwargs):
 
 
 def losses(history, split="train", part="loss"):
-    return [entry["value"] for entry in history if entry["split"] == split and entry["part"] == part]
+    return [
+        entry["value"] for entry in history if entry["split"] == split and entry["part"] == part
+    ]
 
 
 UNCONDITIONAL = [name for name in family_names() if not hyperparameters_class(name).conditional]
 
 
-@pytest.mark.parametrize("family", [name for name in UNCONDITIONAL if not load_family(name).closed_form])
+@pytest.mark.parametrize(
+    "family", [name for name in UNCONDITIONAL if not load_family(name).closed_form]
+)
 def test_training_lowers_the_loss_and_repeats_exactly(family, values):
     histories, weights = [], []
     for _ in range(2):
@@ -73,7 +81,9 @@ def test_training_lowers_the_loss_and_repeats_exactly(family, values):
 def test_a_closed_form_model_is_fitted_and_has_a_history_of_one_epoch(values):
     model = build("pca", latent_dim=3)
     history = train(model, cells_of(values), settings())
-    assert [(entry["epoch"], entry["split"], entry["part"]) for entry in history] == [(1, "train", "loss")]
+    assert [(entry["epoch"], entry["split"], entry["part"]) for entry in history] == [
+        (1, "train", "loss")
+    ]
     assert losses(history)[0] < 1
 
 
@@ -90,7 +100,10 @@ def test_every_cell_is_seen_once_an_epoch_in_a_new_order(values):
     seen = []
     model = build("ae")
     loss = model.loss
-    model.loss = lambda batch, progress: (seen.append(batch.x[:, 0].clone()), loss(batch, progress))[1]
+    model.loss = lambda batch, progress: (
+        seen.append(batch.x[:, 0].clone()),
+        loss(batch, progress),
+    )[1]
     train(model, cells_of(values), settings(epochs=2))
     first, second = torch.cat(seen[:3]), torch.cat(seen[3:])
     assert torch.equal(first.sort().values, torch.from_numpy(values.dense()[:, 0]).sort().values)
@@ -100,7 +113,9 @@ def test_every_cell_is_seen_once_an_epoch_in_a_new_order(values):
 
 def test_a_loss_that_is_not_finite_stops_training_and_says_where(values):
     values.x.data[40 * G] = np.nan
-    with pytest.raises(TrainingError, match=r"loss part 'reconstruction' is nan in epoch 1, step \d"):
+    with pytest.raises(
+        TrainingError, match=r"loss part 'reconstruction' is nan in epoch 1, step \d"
+    ):
         train(build("vae"), cells_of(values), settings())
 
 
@@ -110,7 +125,9 @@ def test_a_loss_that_grows_out_of_all_proportion_stops_training(values):
 
     def growing(batch, progress):
         epochs.append(None)
-        return {name: part * 30 ** (len(epochs) // 3) for name, part in loss(batch, progress).items()}
+        return {
+            name: part * 30 ** (len(epochs) // 3) for name, part in loss(batch, progress).items()
+        }
 
     model.loss = growing
     with pytest.raises(TrainingError, match=r"the loss diverged: .* in epoch 4, .* in the first"):
@@ -163,7 +180,11 @@ def test_gradients_are_clipped(values, monkeypatch):
     norms = []
 
     def watch(optimizer, rate):
-        norms.append(torch.nn.utils.get_total_norm([parameter.grad for parameter in optimizer.parameters]).item())
+        norms.append(
+            torch.nn.utils.get_total_norm(
+                [parameter.grad for parameter in optimizer.parameters]
+            ).item()
+        )
 
     watch_steps(monkeypatch, watch)
     train(build("ae"), cells_of(values), settings(clip_norm=0.5))
@@ -176,10 +197,14 @@ def test_steps_are_those_of_torch(decoupled, weight_decay):
     start = [torch.randn(5, 3).t(), torch.randn(4), torch.randn(2)]
     ours, theirs = ([torch.nn.Parameter(value.clone()) for value in start] for _ in range(2))
     optimizer = Adam(ours, weight_decay, decoupled)
-    reference = (torch.optim.AdamW if decoupled else torch.optim.Adam)(theirs, lr=0.1, weight_decay=weight_decay)
+    reference = (torch.optim.AdamW if decoupled else torch.optim.Adam)(
+        theirs, lr=0.1, weight_decay=weight_decay
+    )
     for _ in range(5):
         for parameters in (ours, theirs):
-            (parameters[0].square().sum() + (parameters[1] ** 3).sum()).backward()  # the last has no gradient
+            (
+                parameters[0].square().sum() + (parameters[1] ** 3).sum()
+            ).backward()  # the last has no gradient
         optimizer.step(0.1)
         reference.step()
         reference.zero_grad()
@@ -193,14 +218,19 @@ def test_a_step_does_not_import_the_compiler():
     code = """
 import sys
 import torch
-from sclatent.optimizers import Adam
+from sclatent.nn.adam import Adam
 
 parameter = torch.nn.Parameter(torch.ones(3))
 parameter.sum().backward()
 Adam([parameter], 0.0, decoupled=False).step(0.1)
 sys.exit("torch._dynamo" in sys.modules)
 """
-    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT / "scripts", check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=PROJECT / "scripts", check=False
+        ).returncode
+        == 0
+    )
 
 
 def test_weight_decay_of_adamw_shrinks_weights(values):
@@ -214,10 +244,17 @@ def test_weight_decay_of_adamw_shrinks_weights(values):
 
 def test_early_stopping_keeps_the_weights_of_the_lowest_loss_on_validation_cells(values):
     rows = np.arange(N)
-    few, others = values.take(rows[:8]), values.take(rows[8:])  # so few that they are learnt by heart
+    few, others = (
+        values.take(rows[:8]),
+        values.take(rows[8:]),
+    )  # so few that they are learnt by heart
     model = build("ae", latent_dim=6, latent_relu=False, encoder_hidden=[64], decoder_hidden=[64])
     history = train(
-        model, cells_of(few), settings(epochs=400, learning_rate=1e-2, patience=20, validation=0.1), None, cells_of(others)
+        model,
+        cells_of(few),
+        settings(epochs=400, learning_rate=1e-2, patience=20, validation=0.1),
+        None,
+        cells_of(others),
     )
     watched = losses(history, "validation")
     assert len(watched) == np.argmin(watched) + 21 < 400
@@ -232,9 +269,13 @@ def test_early_stopping_waits_for_the_warmup(values):
     cells, others = cells_of(values.take(rows[:40])), cells_of(values.take(rows[40:]))
     values_seen = iter(range(100))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "mean_loss", lambda *_: {"loss": float(next(values_seen))})  # ever worse
+        patch.setattr(
+            training, "mean_loss", lambda *_: {"loss": float(next(values_seen))}
+        )  # ever worse
         history = train(model, cells, course, None, others)
-    assert len(losses(history)) == 7  # 4 while the weight of the divergence rises, then the best, then 2
+    assert (
+        len(losses(history)) == 7
+    )  # 4 while the weight of the divergence rises, then the best, then 2
 
 
 def test_a_validation_loss_that_is_not_finite_stops_training(values):
@@ -260,7 +301,9 @@ def test_bfloat16_is_close_to_float32_and_leaves_float32_weights(values):
     means = []
     for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         model = build("vae", latent_dim=3)
-        history = train(model, cells_of(values, dtype=dtype), settings(epochs=40, precision=precision))
+        history = train(
+            model, cells_of(values, dtype=dtype), settings(epochs=40, precision=precision)
+        )
         assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
         means.append(losses(history)[-1])
     assert means[0] != means[1]
@@ -274,18 +317,36 @@ def labelled(values):
 
 def test_supervised_phases_see_labelled_cells_alone(values):
     model = build("gmvae", n_components=3)
-    history = train(model, cells_of(values), settings(objective="supervised"), labelled(values.take(np.arange(10))))
+    history = train(
+        model,
+        cells_of(values),
+        settings(objective="supervised"),
+        labelled(values.take(np.arange(10))),
+    )
     other = build("gmvae", n_components=3)
     assert len(losses(history)) == 3
     values.x.data[10 * G :] += 5
-    again = train(other, cells_of(values), settings(objective="supervised"), labelled(values.take(np.arange(10))))
+    again = train(
+        other,
+        cells_of(values),
+        settings(objective="supervised"),
+        labelled(values.take(np.arange(10))),
+    )
     assert history == again
 
 
 def test_semi_supervised_steps_add_the_losses_of_labelled_and_all_cells(values):
     model = build("gmvae", n_components=3)
-    history = train(model, cells_of(values), settings(objective="semi_supervised"), labelled(values.take(np.arange(10))))
-    of_all, of_labelled = losses(history, part="reconstruction"), losses(history, part="labelled_reconstruction")
+    history = train(
+        model,
+        cells_of(values),
+        settings(objective="semi_supervised"),
+        labelled(values.take(np.arange(10))),
+    )
+    of_all, of_labelled = (
+        losses(history, part="reconstruction"),
+        losses(history, part="labelled_reconstruction"),
+    )
     assert len(of_all) == len(of_labelled) == 3
     assert losses(history)[0] > losses(history, part="labelled_loss")[0] > 0
 
@@ -311,9 +372,16 @@ def test_progress_counts_pretraining_and_training_apart(values):
         setattr(
             model,
             name,
-            lambda batch, progress, name=name, function=function: (seen.append((name, progress)), function(batch, progress))[1],
+            lambda batch, progress, name=name, function=function: (
+                seen.append((name, progress)),
+                function(batch, progress),
+            )[1],
         )
-    train(model, cells_of(values), settings(epochs=2, phases=[{"objective": "pretraining"}, {}, {"learning_rate": 1e-4}]))
+    train(
+        model,
+        cells_of(values),
+        settings(epochs=2, phases=[{"objective": "pretraining"}, {}, {"learning_rate": 1e-4}]),
+    )
     pretraining = [progress for name, progress in seen if name == "pretraining_loss"]
     main = [progress for name, progress in seen if name == "loss"]
     np.testing.assert_allclose(pretraining, np.arange(6) / 6)
@@ -423,13 +491,25 @@ def test_training_goes_on_from_every_epoch_to_the_same_weights(values, tmp_path,
         torch.manual_seed(1234)
         model = build("gmvae", **hyperparameters)
         assert train(model, cells, course, None, validation, checkpoint) == expected
-        assert all(torch.equal(value, model.state_dict()[name]) for name, value in whole.state_dict().items())
+        assert all(
+            torch.equal(value, model.state_dict()[name])
+            for name, value in whole.state_dict().items()
+        )
 
 
 def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bytes(tmp_path):
     """A real process, killed at five random moments, against one that was left alone."""
-    model = {"title": "M", "family": "gmvae", "hyperparameters": {"n_components": 5, "dropout": 0.1, "batch_norm": True}}
-    model["training"] = {"epochs": 60, "phases": [{"objective": "pretraining"}, {}], "validation": 0.1, "patience": 60}
+    model = {
+        "title": "M",
+        "family": "gmvae",
+        "hyperparameters": {"n_components": 5, "dropout": 0.1, "batch_norm": True},
+    }
+    model["training"] = {
+        "epochs": 60,
+        "phases": [{"objective": "pretraining"}, {}],
+        "validation": 0.1,
+        "patience": 60,
+    }
     study = {"title": "S", "datasets": ["digits"], "models": ["m"], "seeds": [0]}
     command = [sys.executable, "scripts/train.py", "dataset=digits", "model=m", "seed=0"]
     made, rng = [], random.Random(0)
@@ -439,7 +519,9 @@ def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bytes(tmp_pa
         workflow = Workflow(folder)
         workflow.configure(run=["s"], models={"m": model}, studies={"s": study})
         trainer = folder / "scripts" / "sclatent" / "training.py"
-        trainer.write_text(re.sub(r"CHECKPOINT_EVERY = \d+", "CHECKPOINT_EVERY = 0", trainer.read_text()))
+        trainer.write_text(
+            re.sub(r"CHECKPOINT_EVERY = \d+", "CHECKPOINT_EVERY = 0", trainer.read_text())
+        )
         assert workflow.snakemake("-c1", "results/data/digits/preprocessed.h5ad").returncode == 0
         checkpoints = workflow.path("checkpoints")
         for _ in range(kills):
@@ -449,10 +531,14 @@ def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bytes(tmp_pa
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.3))
             process.kill()
-            assert process.wait() == -signal.SIGKILL, "the training was over before it was killed; lengthen it"
+            assert process.wait() == -signal.SIGKILL, (
+                "the training was over before it was killed; lengthen it"
+            )
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        made.append({path.name: path.read_bytes() for path in workflow.path("runs/digits/m/0").iterdir()})
+        made.append(
+            {path.name: path.read_bytes() for path in workflow.path("runs/digits/m/0").iterdir()}
+        )
         assert list(checkpoints.iterdir()) == []
     assert set(made[0]) == {"weights.safetensors", "run.json", "history.tsv"}
     assert made[0] == made[1]
@@ -467,7 +553,10 @@ def written(checkpoints) -> int:
 
 
 def test_encoding_says_when_a_latent_is_not_finite_or_the_same_everywhere(values):
-    for change, reason in ((torch.inf, "the mean latent of 61 cells is not finite"), (0.0, "collapsed")):
+    for change, reason in (
+        (torch.inf, "the mean latent of 61 cells is not finite"),
+        (0.0, "collapsed"),
+    ):
         trained = Trained("ae", {}, Input(G), None, [])
         with torch.no_grad():
             for parameter in trained.model.encoder.parameters():

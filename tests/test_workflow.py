@@ -20,10 +20,10 @@ from pyarrow import parquet
 from scipy import sparse
 from scipy.io import mmwrite
 
-from sclatent.matrices import read_matrix
-from sclatent.provenance import sha256_of
-from sclatent.seeds import arrays_of
-from sclatent.tables import read_provenance, read_table
+from sclatent.io.by_seed import arrays_of
+from sclatent.io.matrices import read_matrix
+from sclatent.io.provenance import sha256_of
+from sclatent.io.tables import read_provenance, read_table
 
 # A family as a method developer would add it: a linear autoencoder, whose loss is not a number for one seed.
 TOY = """
@@ -31,7 +31,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from sclatent.likelihoods import squared_error
+from sclatent.nn.likelihoods import squared_error
 from sclatent.models.base import LatentModel, Latents
 from sclatent.models.hyperparameters import BaseHyperparameters
 
@@ -62,15 +62,37 @@ QUICK = {"epochs": 3, "batch_size": 256}
 SMALL = {
     "run": ["small"],
     "studies": {
-        "small": {"title": "Small", "datasets": ["pbmc68k_reduced"], "models": ["pca", "toy", "wide"], "seeds": [0, 7], **CHEAP}
+        "small": {
+            "title": "Small",
+            "datasets": ["pbmc68k_reduced"],
+            "models": ["pca", "toy", "wide"],
+            "seeds": [0, 7],
+            **CHEAP,
+        }
     },
     "models": {
-        "toy": {"title": "Toy", "family": "toy", "hyperparameters": {"bad_seed": 7}, "training": QUICK},
-        "wide": {"title": "More components than cells", "family": "pca", "hyperparameters": {"latent_dim": 4000}},
+        "toy": {
+            "title": "Toy",
+            "family": "toy",
+            "hyperparameters": {"bad_seed": 7},
+            "training": QUICK,
+        },
+        "wide": {
+            "title": "More components than cells",
+            "family": "pca",
+            "hyperparameters": {"latent_dim": 4000},
+        },
     },
 }
 DATA = "results/data/digits/preprocessed.h5ad"
-FIGURES = ["quality_control", "training", "latent_space", "louvain", "confusion", "score_heatmap"]  # of that study's data set
+FIGURES = [
+    "quality_control",
+    "training",
+    "latent_space",
+    "louvain",
+    "confusion",
+    "score_heatmap",
+]  # of that study's data set
 REPORTING = ["Writing the first page of the report", "Building the report"]
 
 
@@ -96,12 +118,18 @@ def planned(workflow: Workflow, *arguments: str) -> set[str]:
 def test_a_new_model_needs_one_file_and_one_entry(finished):
     scores = read_table(finished.path("studies/small/scores.tsv"), "scores")
     toy = scores[scores["model"] == "toy"]
-    methods = {f"{name}_latent" for name in ("kmeans", "louvain", "leiden")} | {"louvain_oracle", "leiden_oracle", "kmeans_tsne"}
+    methods = {f"{name}_latent" for name in ("kmeans", "louvain", "leiden")} | {
+        "louvain_oracle",
+        "leiden_oracle",
+        "kmeans_tsne",
+    }
     assert set(toy["method"]) == {*methods, "latent"}
     agreement = toy[~toy["metric"].isin(["n_clusters", "n_missed"])]
     assert agreement["value"].between(-1, 1).all()
     floors = toy.loc[toy["method"] == "kmeans_latent", "floor"]
-    pca = scores[(scores["model"] == "pca") & (scores["seed"] == 0) & (scores["method"] == "kmeans_latent")]
+    pca = scores[
+        (scores["model"] == "pca") & (scores["seed"] == 0) & (scores["method"] == "kmeans_latent")
+    ]
     assert floors.tolist() == pca["value"].tolist()
 
 
@@ -110,12 +138,28 @@ def test_a_failed_seed_is_a_row_with_its_reason_and_the_others_go_on(finished):
     trained = {("pca", 0), ("pca", 7), ("toy", 0), ("floor.pca_50", 0), ("floor.pca_50", 7)}
     assert {run for run, status in runs["status"].items() if status == "trained"} == trained
     assert runs.loc[("toy", 7), "reason"] == "loss part 'loss' is nan in epoch 1, step 1"
-    assert runs.loc[("wide", 0), "reason"] == "4000 principal components must be below 693 for data of (693, 765)"
-    summary = read_table(finished.path("studies/small/summary.tsv"), "summary").groupby("model").first()
+    assert (
+        runs.loc[("wide", 0), "reason"]
+        == "4000 principal components must be below 693 for data of (693, 765)"
+    )
+    summary = (
+        read_table(finished.path("studies/small/summary.tsv"), "summary").groupby("model").first()
+    )
     assert summary["n"].to_dict() == {"pca": 2, "toy": 1, "wide": 0, "floor.pca_50": 2}
-    assert summary["failed_share"].to_dict() == {"pca": 0.0, "toy": 0.5, "wide": 1.0, "floor.pca_50": 0.0}
-    for figure, words in {"latent_space": "every seed failed", "score_heatmap": "100% failed"}.items():
-        assert f"<!-- {words} -->" in finished.path(f"studies/small/figures/{figure}/pbmc68k_reduced.svg").read_text()
+    assert summary["failed_share"].to_dict() == {
+        "pca": 0.0,
+        "toy": 0.5,
+        "wide": 1.0,
+        "floor.pca_50": 0.0,
+    }
+    for figure, words in {
+        "latent_space": "every seed failed",
+        "score_heatmap": "100% failed",
+    }.items():
+        assert (
+            f"<!-- {words} -->"
+            in finished.path(f"studies/small/figures/{figure}/pbmc68k_reduced.svg").read_text()
+        )
     assert "TrainingError" in finished.path("logs/train/pbmc68k_reduced/toy/7.log").read_text()
 
 
@@ -145,7 +189,9 @@ def test_every_output_records_where_it_comes_from(finished):
             records[name] = read_provenance(path)
         elif path.suffix == ".ipynb":
             text = "".join(cell.source for cell in nbformat.read(path, 4).cells)
-            records[name] = json.loads(json.loads(re.search(r"^provenance = (\".*\")$", text, re.MULTILINE)[1]))
+            records[name] = json.loads(
+                json.loads(re.search(r"^provenance = (\".*\")$", text, re.MULTILINE)[1])
+            )
         elif path.suffix == ".json":
             records[name] = json.loads(path.read_text())["provenance"]
         elif path.suffix == ".parquet":
@@ -165,12 +211,18 @@ def test_every_output_records_where_it_comes_from(finished):
 
 def test_figures_are_drawn_and_their_notebooks_kept(finished):
     notebooks = sorted(finished.path("studies/small/figures").rglob("*.ipynb"))
-    assert {str(path.relative_to(finished.path("studies/small/figures"))) for path in notebooks} == {
+    assert {
+        str(path.relative_to(finished.path("studies/small/figures"))) for path in notebooks
+    } == {
         "latent_space_3d/all.ipynb",
         *(f"{figure}/pbmc68k_reduced.ipynb" for figure in FIGURES),
     }
     for path in notebooks:
-        assert all(cell.execution_count for cell in nbformat.read(path, 4).cells if cell.cell_type == "code")
+        assert all(
+            cell.execution_count
+            for cell in nbformat.read(path, 4).cells
+            if cell.cell_type == "code"
+        )
         if path.stem == "all":
             assert "Plotly.newPlot" in path.with_suffix(".html").read_text()
         else:
@@ -185,7 +237,12 @@ def test_a_figure_is_drawn_anew_without_training_anything(finished):
     jobs = planned(finished, str(figure.relative_to(finished.folder)))
     kept.rename(figure)
     assert jobs == {"Drawing confusion of pbmc68k_reduced"}
-    command = ["--force", str(figure.relative_to(finished.folder)), "--configfile", "results/configuration.yaml"]
+    command = [
+        "--force",
+        str(figure.relative_to(finished.folder)),
+        "--configfile",
+        "results/configuration.yaml",
+    ]
     assert planned(finished, *command) == {"Drawing confusion of pbmc68k_reduced"}
     assert planned(finished, "--configfile", "results/configuration.yaml") == set()
 
@@ -209,27 +266,54 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
     assert planned(finished) == {*drawings, "Drawing latent_space_3d of all", *REPORTING}
     jobs = planned(finished, "--config", "studies={small: {clustering: {n_init: 4}}}")
     assert {"Clustering pbmc68k_reduced in the latents of pca", "Scoring pbmc68k_reduced"} <= jobs
-    assert not {job for job in jobs if job.startswith(("Training", "Encoding", "Drawing t-SNE", "Drawing UMAP"))}
+    assert not {
+        job
+        for job in jobs
+        if job.startswith(("Training", "Encoding", "Drawing t-SNE", "Drawing UMAP"))
+    }
 
 
 def test_a_script_runs_alone_to_the_same_bytes(finished):
     for script, wildcards, output in [
-        ("train", ["dataset=pbmc68k_reduced", "model=toy", "seed=0"], "runs/pbmc68k_reduced/toy/0/weights.safetensors"),
-        ("train", ["dataset=pbmc68k_reduced", "model=pca", "seed=7"], "runs/pbmc68k_reduced/pca/7/weights.safetensors"),
-        ("embed_tsne", ["study=small", "dataset=pbmc68k_reduced", "model=toy"], "studies/small/pbmc68k_reduced/toy/tsne.h5ad"),
-        ("score", ["study=small", "dataset=pbmc68k_reduced"], "studies/small/pbmc68k_reduced/scores.tsv"),
+        (
+            "train",
+            ["dataset=pbmc68k_reduced", "model=toy", "seed=0"],
+            "runs/pbmc68k_reduced/toy/0/weights.safetensors",
+        ),
+        (
+            "train",
+            ["dataset=pbmc68k_reduced", "model=pca", "seed=7"],
+            "runs/pbmc68k_reduced/pca/7/weights.safetensors",
+        ),
+        (
+            "embed_tsne",
+            ["study=small", "dataset=pbmc68k_reduced", "model=toy"],
+            "studies/small/pbmc68k_reduced/toy/tsne.h5ad",
+        ),
+        (
+            "score",
+            ["study=small", "dataset=pbmc68k_reduced"],
+            "studies/small/pbmc68k_reduced/scores.tsv",
+        ),
     ]:
         path = finished.path(output)
         expected = path.read_bytes()
         path.unlink()
-        subprocess.run([sys.executable, f"scripts/{script}.py", *wildcards], cwd=finished.folder, check=True)
+        subprocess.run(
+            [sys.executable, f"scripts/{script}.py", *wildcards], cwd=finished.folder, check=True
+        )
         assert path.read_bytes() == expected
     for wildcards, words in [
         (["model=toy"], "python scripts/train.py dataset=... model=... seed=..."),
-        (["dataset=pbmc", "model=toy", "seed=0"], "rule train makes no results/runs/pbmc/toy/0/weights.safetensors"),
+        (
+            ["dataset=pbmc", "model=toy", "seed=0"],
+            "rule train makes no results/runs/pbmc/toy/0/weights.safetensors",
+        ),
     ]:
         command = [sys.executable, "scripts/train.py", *wildcards]
-        alone = subprocess.run(command, cwd=finished.folder, capture_output=True, text=True, check=False)
+        alone = subprocess.run(
+            command, cwd=finished.folder, capture_output=True, text=True, check=False
+        )
         assert alone.returncode == 1
         assert words in alone.stderr
         assert "Traceback" not in alone.stderr
@@ -260,15 +344,23 @@ studies:
 def write_own_data(folder: Path) -> None:
     """Write a 10x matrix folder of 160 cells and 60 genes, and a table of labels that no path would bear."""
     rng = np.random.default_rng(0)
-    kinds, stims = np.tile(["T/α cell", "B cell, naïve"], 80), np.repeat(["no treatment", "IFN β"], 80)
+    kinds, stims = (
+        np.tile(["T/α cell", "B cell, naïve"], 80),
+        np.repeat(["no treatment", "IFN β"], 80),
+    )
     rates = 1 + 6 * (rng.random((2, 60)) > 0.6)
     counts = rng.poisson(rates[(kinds == "T/α cell").astype(int)])
     barcodes = ["".join(rng.choice(list("ACGT"), 12)) + "-1" for _ in range(160)]
     (folder / "matrix").mkdir(parents=True)
     mmwrite(folder / "matrix" / "matrix.mtx", sparse.coo_matrix(counts.T))
     (folder / "matrix" / "barcodes.tsv").write_text("\n".join(barcodes))
-    (folder / "matrix" / "genes.tsv").write_text("\n".join(f"ENSG{i:011d}\tgene{i}" for i in range(60)))
-    rows = [f'{name},"{kind}",{stim},{i % 3}' for i, (name, kind, stim) in enumerate(zip(barcodes, kinds, stims, strict=True))]
+    (folder / "matrix" / "genes.tsv").write_text(
+        "\n".join(f"ENSG{i:011d}\tgene{i}" for i in range(60))
+    )
+    rows = [
+        f'{name},"{kind}",{stim},{i % 3}'
+        for i, (name, kind, stim) in enumerate(zip(barcodes, kinds, stims, strict=True))
+    ]
     (folder / "cells.csv").write_text("\n".join(["barcode,kind,stim,donor", *rows]))
 
 
@@ -277,16 +369,23 @@ def test_your_own_data_go_through_from_a_data_directory(workflow):
     absent = workflow.snakemake("-n", "--configfile", "mine.yaml")
     assert absent.returncode == 1
     (line,) = [line for line in absent.stdout.splitlines() if line.startswith("sclatent: ")]
-    assert line.startswith("sclatent: datasets.mine.files.counts: 'matrix' is not there (looked in: ., elsewhere)")
+    assert line.startswith(
+        "sclatent: datasets.mine.files.counts: 'matrix' is not there (looked in: ., elsewhere)"
+    )
     write_own_data(workflow.folder / "elsewhere")
-    targets = ["results/studies/mine/headline.txt", "results/studies/mine/figures/quality_control/mine.svg"]
+    targets = [
+        "results/studies/mine/headline.txt",
+        "results/studies/mine/figures/quality_control/mine.svg",
+    ]
     run = workflow.snakemake("--cores", "2", "--configfile", "mine.yaml", "--", *targets)
     assert run.returncode == 0, run.stdout
     data = read_matrix(workflow.path("data/mine/preprocessed.h5ad"))
     assert data.shape == (160, 30)
     assert set(data.obs["cell_type"]) == {"T/α cell", "B cell, naïve"}
     held_out = data.obs["split"] == "held_out"
-    assert held_out.equals((data.obs["cell_type"] == "T/α cell") & (data.obs["condition"] == "IFN β"))
+    assert held_out.equals(
+        (data.obs["cell_type"] == "T/α cell") & (data.obs["condition"] == "IFN β")
+    )
     training = read_matrix(workflow.path("data/mine/training.h5ad"))
     clusters = read_table(workflow.path("data/mine/clusters.tsv"), "data_clusters")
     assert set(clusters["cell"]) == set(data.obs_names[~held_out]) >= set(training.obs["drawn"])
@@ -300,7 +399,9 @@ def test_your_own_data_go_through_from_a_data_directory(workflow):
 def test_another_content_of_a_published_file_makes_it_stale_and_another_origin_does_not(workflow):
     data = workflow.folder / "data"
     data.mkdir()
-    adata = ad.AnnData(sparse.csr_matrix(np.random.default_rng(0).poisson(1.0, (40, 80)).astype(np.float32)))
+    adata = ad.AnnData(
+        sparse.csr_matrix(np.random.default_rng(0).poisson(1.0, (40, 80)).astype(np.float32))
+    )
     adata.obs["kind"] = pd.Categorical(np.tile(["a", "b"], 20))
     adata.write_h5ad(data / "cells.h5ad")
     pin = {"name": "cells.h5ad", "sha256": sha256_of(data / "cells.h5ad")}
@@ -312,30 +413,68 @@ def test_another_content_of_a_published_file_makes_it_stale_and_another_origin_d
     pin["urls"] = ["https://example.org/cells.h5ad"]
     data.rename(workflow.folder / "elsewhere")
     directories = {"data_directories": ["elsewhere"]}
-    workflow.configure(run=["one"], datasets={"published": dataset}, studies={"one": study}, **directories)
+    workflow.configure(
+        run=["one"], datasets={"published": dataset}, studies={"one": study}, **directories
+    )
     assert planned(workflow, target) == set()
     pin["sha256"] = "0" * 64
-    workflow.configure(run=["one"], datasets={"published": dataset}, studies={"one": study}, **directories)
-    assert planned(workflow, target) == {"Fetching cells.h5ad", "Reading published", "Preprocessing published"}
+    workflow.configure(
+        run=["one"], datasets={"published": dataset}, studies={"one": study}, **directories
+    )
+    assert planned(workflow, target) == {
+        "Fetching cells.h5ad",
+        "Reading published",
+        "Preprocessing published",
+    }
     run = workflow.snakemake("--cores", "1", target)
     assert run.returncode == 1
-    assert re.search("^fetch cells.h5ad: elsewhere/cells.h5ad has SHA-256 .*, expected 0000", run.stdout, re.MULTILINE)
+    assert re.search(
+        "^fetch cells.h5ad: elsewhere/cells.h5ad has SHA-256 .*, expected 0000",
+        run.stdout,
+        re.MULTILINE,
+    )
 
 
 def test_models_that_are_told_conditions_or_labels_go_through(workflow):
     """Guided by Louvain clusters of another data set with other genes, explaining counts; conditional and supervised."""
     data = yaml.safe_load((PROJECT / "config" / "datasets.yaml").read_text())["datasets"]
     few = {**data["pbmc68k_reduced"], "title": "Other genes", "n_top_genes": 300}
-    training = {"epochs": 1, "phases": [{"objective": "supervised"}, {"objective": "semi_supervised"}]}
-    guided = {"hyperparameters": {"n_components": 20, "likelihood": "nb"}, "supervision": {"labels": "louvain", "dataset": "few"}}
-    conditional = {"hyperparameters": {"n_components": 10}, "supervision": {"labels": "cell_type", "share": 0.5}}
+    training = {
+        "epochs": 1,
+        "phases": [{"objective": "supervised"}, {"objective": "semi_supervised"}],
+    }
+    guided = {
+        "hyperparameters": {"n_components": 20, "likelihood": "nb"},
+        "supervision": {"labels": "louvain", "dataset": "few"},
+    }
+    conditional = {
+        "hyperparameters": {"n_components": 10},
+        "supervision": {"labels": "cell_type", "share": 0.5},
+    }
     models = {
         "guided": {"title": "Guided", "family": "gmvae", "training": training, **guided},
-        "conditional": {"title": "Conditional", "family": "cgmvae", "training": training, **conditional},
+        "conditional": {
+            "title": "Conditional",
+            "family": "cgmvae",
+            "training": training,
+            **conditional,
+        },
     }
     studies = {
-        "guided": {"title": "G", "datasets": ["pbmc68k_reduced"], "models": ["guided"], "seeds": [0], **CHEAP},
-        "conditional": {"title": "C", "datasets": ["blobs"], "models": ["conditional"], "seeds": [0], **CHEAP},
+        "guided": {
+            "title": "G",
+            "datasets": ["pbmc68k_reduced"],
+            "models": ["guided"],
+            "seeds": [0],
+            **CHEAP,
+        },
+        "conditional": {
+            "title": "C",
+            "datasets": ["blobs"],
+            "models": ["conditional"],
+            "seeds": [0],
+            **CHEAP,
+        },
     }
     workflow.configure(run=list(studies), datasets={"few": few}, models=models, studies=studies)
     targets = [f"results/studies/{study}/headline.txt" for study in studies]
@@ -344,7 +483,9 @@ def test_models_that_are_told_conditions_or_labels_go_through(workflow):
     shown = [workflow.path(f"studies/{study}/headline.txt").read_text() for study in studies]
     assert re.search(r"PBMC 68k \(reduced\)  Guided  .* 0 of 1", shown[0])
     assert re.search(r"Blobs +Conditional \(sees cell types\)  .* 0 of 1", shown[1])
-    absent = read_table(workflow.path("studies/guided/absent.tsv"), "absent").set_index("evaluation")
+    absent = read_table(workflow.path("studies/guided/absent.tsv"), "absent").set_index(
+        "evaluation"
+    )
     assert "genes alone that it shares" in absent.loc["generation", "reason"]
     record = json.loads(workflow.path("runs/pbmc68k_reduced/guided/0/run.json").read_text())
     assert record["n_vars"] == 765 > record["n_counts"] > 100
@@ -357,9 +498,23 @@ def test_models_that_are_told_conditions_or_labels_go_through(workflow):
 def test_a_study_of_cells_held_out_looks_at_no_others(workflow):
     data = yaml.safe_load((PROJECT / "config" / "datasets.yaml").read_text())["datasets"]["digits"]
     held = {**data, "title": "Digits", "holdout": {"share": 0.2, "stratify": ["cell_type"]}}
-    study = {"title": "H", "datasets": ["held"], "models": ["mixture"], "seeds": [0], "split": "held_out", **CHEAP}
-    mixture = {"title": "Mixture", "family": "gmvae", "hyperparameters": {"n_components": 20}, "training": QUICK}
-    workflow.configure(run=["h"], datasets={"held": held}, models={"mixture": mixture}, studies={"h": study})
+    study = {
+        "title": "H",
+        "datasets": ["held"],
+        "models": ["mixture"],
+        "seeds": [0],
+        "split": "held_out",
+        **CHEAP,
+    }
+    mixture = {
+        "title": "Mixture",
+        "family": "gmvae",
+        "hyperparameters": {"n_components": 20},
+        "training": QUICK,
+    }
+    workflow.configure(
+        run=["h"], datasets={"held": held}, models={"mixture": mixture}, studies={"h": study}
+    )
     run = workflow.snakemake("--cores", "2")
     assert run.returncode == 0, run.stdout
     preprocessed = read_matrix(workflow.path("data/held/preprocessed.h5ad"))
@@ -367,7 +522,9 @@ def test_a_study_of_cells_held_out_looks_at_no_others(workflow):
     assert 300 < len(cells) < 400
     for name in ("held/mixture/latents", "held/mixture/tsne", "held/umap", "exports/held"):
         assert read_matrix(workflow.path(f"studies/h/{name}.h5ad")).obs_names.equals(cells), name
-    assert set(read_table(workflow.path("studies/h/held/mixture/clusters.tsv"), "clusters")["cell"]) == set(cells)
+    assert set(
+        read_table(workflow.path("studies/h/held/mixture/clusters.tsv"), "clusters")["cell"]
+    ) == set(cells)
     scores = read_table(workflow.path("studies/h/scores.tsv"), "scores")
     assert set(scores["split"]) == {"all", "held_out"}
     assert (scores.loc[scores["method"] == "components", "metric"] == "majority_accuracy").any()
@@ -376,10 +533,26 @@ def test_a_study_of_cells_held_out_looks_at_no_others(workflow):
 def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     quick = {"epochs": 2, "batch_size": 512}
     models = {
-        "arithmetic": {"title": "VAE", "family": "vae", "hyperparameters": {"latent_dim": 2}, "training": quick},
-        "flipping": {"title": "CVAE", "family": "cvae", "hyperparameters": {"latent_dim": 2}, "training": quick},
+        "arithmetic": {
+            "title": "VAE",
+            "family": "vae",
+            "hyperparameters": {"latent_dim": 2},
+            "training": quick,
+        },
+        "flipping": {
+            "title": "CVAE",
+            "family": "cvae",
+            "hyperparameters": {"latent_dim": 2},
+            "training": quick,
+        },
     }
-    study = {"title": "T", "datasets": ["blobs"], "models": list(models), "seeds": [0, 1], "evaluations": ["perturbation"]}
+    study = {
+        "title": "T",
+        "datasets": ["blobs"],
+        "models": list(models),
+        "seeds": [0, 1],
+        "evaluations": ["perturbation"],
+    }
     study["perturbation"] = {"cell_types": ["class_0", "class_3"], "in_sample": True}
     workflow.configure(run=["t"], models=models, studies={"t": study})
     run = workflow.snakemake("--cores", "2")
@@ -398,12 +571,20 @@ def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     assert absent.loc[absent["what"] == "all", "model"].tolist() == ["arithmetic", "arithmetic"]
     split = read_matrix(workflow.path("data/blobs.without_class_3/preprocessed.h5ad")).obs
     held = split[split["split"] == "held_out"]
-    assert (set(held["cell_type"]), set(held["condition"]), len(held)) == ({"class_3"}, {"trtmnt"}, 350)
+    assert (set(held["cell_type"]), set(held["condition"]), len(held)) == (
+        {"class_3"},
+        {"trtmnt"},
+        350,
+    )
     assert not workflow.path("data/blobs.without_class_3/counts.h5ad").exists()
     figures = workflow.path("studies/t/figures")
     of_models = ["held_out.blobs.arithmetic", "held_out.blobs.flipping", "in_sample.blobs.flipping"]
     subjects = {"gene_means": ["held_out.blobs", *of_models], "marker_ranking": of_models}
-    expected = {figures / name / f"{subject}.svg" for name, of_figure in subjects.items() for subject in of_figure}
+    expected = {
+        figures / name / f"{subject}.svg"
+        for name, of_figure in subjects.items()
+        for subject in of_figure
+    }
     assert set(figures.rglob("*.svg")) == expected
     real = read_table(workflow.path("data/blobs/responses.tsv"), "responses")
     of_model = read_table(workflow.path("studies/t/blobs/flipping/responses.tsv"), "responses")
@@ -421,40 +602,63 @@ def test_a_published_file_that_nothing_can_bring_is_missed_before_a_run(workflow
     workflow.configure(run=["local"], studies={"local": study})
     run = workflow.snakemake("-n")
     assert run.returncode == 1
-    assert "sclatent: datasets.kang_subset.files.counts: file 'kang_6587x9015.h5ad' has no URL and is in none of" in run.stdout
+    assert (
+        "sclatent: datasets.kang_subset.files.counts: file 'kang_6587x9015.h5ad' has no URL and is in none of"
+        in run.stdout
+    )
 
 
 def test_the_examples_of_the_readme_work(workflow):
     text = (PROJECT / "README.md").read_text()
     section = text[text.index("## Use your own data") : text.index("| you have | write |")]
-    blocks = [textwrap.dedent(block) for block in re.findall(r"(?:^    .*\n)(?:^    .*\n)+", section, re.MULTILINE)]
-    mine = yaml.safe_load(next(block for block in blocks if block.lstrip().startswith("# mine.yaml")))
+    blocks = [
+        textwrap.dedent(block)
+        for block in re.findall(r"(?:^    .*\n)(?:^    .*\n)+", section, re.MULTILINE)
+    ]
+    mine = yaml.safe_load(
+        next(block for block in blocks if block.lstrip().startswith("# mine.yaml"))
+    )
     tenx = yaml.safe_load(next(block for block in blocks if block.lstrip().startswith("files:")))
     rng = np.random.default_rng(0)
     names = [f"MT-{i}" if i < 5 else f"G{i}" for i in range(2500)]
     obs = pd.DataFrame(
-        {"cell_type": pd.Categorical(np.tile(["a", "b"], 30))}, index=[f"AAACCCGGGTTT{i:02d}-1" for i in range(60)]
+        {"cell_type": pd.Categorical(np.tile(["a", "b"], 30))},
+        index=[f"AAACCCGGGTTT{i:02d}-1" for i in range(60)],
     )
     counts = sparse.csr_matrix(rng.poisson(0.5, (60, 2500)).astype(np.float32))
-    ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=names)).write_h5ad(workflow.folder / "cells.h5ad")
+    ad.AnnData(counts, obs=obs, var=pd.DataFrame(index=names)).write_h5ad(
+        workflow.folder / "cells.h5ad"
+    )
     obs.to_csv(workflow.folder / "cell_types.tsv", sep="\t")
     folder = workflow.folder / "filtered_feature_bc_matrix"
     folder.mkdir()
     with gzip.open(folder / "matrix.mtx.gz", "wb") as file:
         mmwrite(file, counts.T.astype(int))
-    for name, lines in {"barcodes": obs.index, "features": [f"E{g}\t{g}\tGene Expression" for g in names]}.items():
+    for name, lines in {
+        "barcodes": obs.index,
+        "features": [f"E{g}\t{g}\tGene Expression" for g in names],
+    }.items():
         with gzip.open(folder / f"{name}.tsv.gz", "wt") as file:
             file.write("\n".join(lines) + "\n")
     dataset = mine["datasets"]["mine"]
     mine["datasets"]["tenx"] = {**dataset, **tenx}
     unlabelled = {key: value for key, value in dataset.items() if key != "columns"}
     mine["datasets"]["unlabelled"] = {**unlabelled, "labels": "derived"}
-    mine["studies"]["mine"] |= {"datasets": list(mine["datasets"]), "models": ["pca"], "seeds": [0], **CHEAP}
+    mine["studies"]["mine"] |= {
+        "datasets": list(mine["datasets"]),
+        "models": ["pca"],
+        "seeds": [0],
+        **CHEAP,
+    }
     mine["studies"]["mine"]["embedding"]["perplexity"] = 10
     (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(mine))
-    run = workflow.snakemake("--cores", "2", "--configfile", "mine.yaml", "--", "results/studies/mine/headline.txt")
+    run = workflow.snakemake(
+        "--cores", "2", "--configfile", "mine.yaml", "--", "results/studies/mine/headline.txt"
+    )
     assert run.returncode == 0, run.stdout
-    one, other, derived = (read_matrix(workflow.path(f"data/{name}/preprocessed.h5ad")) for name in mine["datasets"])
+    one, other, derived = (
+        read_matrix(workflow.path(f"data/{name}/preprocessed.h5ad")) for name in mine["datasets"]
+    )
     assert one.shape == (60, 2000)
     np.testing.assert_array_equal(one.X.toarray(), other.X.toarray())
     assert one.obs["cell_type"].equals(other.obs["cell_type"])
@@ -463,24 +667,47 @@ def test_the_examples_of_the_readme_work(workflow):
 
 
 def test_two_runs_give_the_same_bytes(tmp_path_factory):
-    study = {"title": "Twice", "datasets": ["pbmc68k_reduced"], "models": ["pca", "ae", "beta_vae", "beta_vsc"], "seeds": [0, 1]}
+    study = {
+        "title": "Twice",
+        "datasets": ["pbmc68k_reduced"],
+        "models": ["pca", "ae", "beta_vae", "beta_vsc"],
+        "seeds": [0, 1],
+    }
     study |= CHEAP
     target = "results/studies/twice/pbmc68k_reduced/scores.tsv"
     results = []
     for cores in ("1", "2"):
         workflow = Workflow(tmp_path_factory.mktemp(f"twice{cores}"))
         quick = {name: {"training": QUICK} for name in ("ae", "beta_vae", "beta_vsc")}
-        workflow.configure(**{**SMALL, "run": ["twice"], "studies": {"twice": study}, "models": quick})
+        workflow.configure(
+            **{**SMALL, "run": ["twice"], "studies": {"twice": study}, "models": quick}
+        )
         run = workflow.snakemake("--cores", cores, target)
         assert run.returncode == 0, run.stdout
         kept = ("data/", "runs/", "studies/")
-        names = [str(path.relative_to(workflow.path(""))) for path in workflow.path("").rglob("*") if path.is_file()]
-        results.append({name: workflow.path(name).read_bytes() for name in names if name.startswith(kept)})
-    assert {name for name in results[0] if name.endswith(("latents.h5ad", "scores.tsv", "weights.safetensors"))}
+        names = [
+            str(path.relative_to(workflow.path("")))
+            for path in workflow.path("").rglob("*")
+            if path.is_file()
+        ]
+        results.append(
+            {name: workflow.path(name).read_bytes() for name in names if name.startswith(kept)}
+        )
+    assert {
+        name
+        for name in results[0]
+        if name.endswith(("latents.h5ad", "scores.tsv", "weights.safetensors"))
+    }
     assert results[0].keys() == results[1].keys()
     assert {name for name in results[0] if results[0][name] != results[1][name]} == set()
-    for model, kinds in {"ae": ["mean"], "beta_vae": ["mean", "sample"], "beta_vsc": ["mean", "sample"]}.items():
-        arrays = arrays_of(read_matrix(workflow.path(f"studies/twice/pbmc68k_reduced/{model}/latents.h5ad")))
+    for model, kinds in {
+        "ae": ["mean"],
+        "beta_vae": ["mean", "sample"],
+        "beta_vsc": ["mean", "sample"],
+    }.items():
+        arrays = arrays_of(
+            read_matrix(workflow.path(f"studies/twice/pbmc68k_reduced/{model}/latents.h5ad"))
+        )
         assert list(arrays) == [(kind, seed) for seed in (0, 1) for kind in kinds]
         assert not any((arrays[kind, 0] == arrays[kind, 1]).all() for kind in kinds)
 
@@ -493,7 +720,10 @@ def test_two_runs_give_the_same_bytes(tmp_path_factory):
         ("run=[quick]", "run names 'quick'"),
         ("studies={quickstart: {models: [pcaa]}}", "did you mean 'pca'?"),
         ("studies={quickstart: {datasets: [digit]}}", "did you mean 'digits'?"),
-        ("studies={quickstart: {embedding: {max_iter: 1}}}", "'studies.quickstart.embedding.max_iter' is '1'"),
+        (
+            "studies={quickstart: {embedding: {max_iter: 1}}}",
+            "'studies.quickstart.embedding.max_iter' is '1'",
+        ),
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_line(workflow, override, words):
@@ -507,7 +737,11 @@ def test_a_mistake_in_the_configuration_is_one_line(workflow, override, words):
 
 def test_an_error_in_a_job_is_one_line_and_its_traceback_is_in_the_log(workflow):
     table = workflow.folder / "config" / "datasets.yaml"
-    table.write_text(table.read_text().replace("name: datasets/data/digits.csv.gz", "name: datasets/data/digit.csv"))
+    table.write_text(
+        table.read_text().replace(
+            "name: datasets/data/digits.csv.gz", "name: datasets/data/digit.csv"
+        )
+    )
     run = workflow.snakemake("--cores", "1", "results/files/datasets/data/digit.csv")
     assert run.returncode == 1
     assert "Traceback" not in run.stdout
@@ -523,7 +757,9 @@ def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(finished):
     target = "results/studies/small/figures/score_heatmap/pbmc68k_reduced.svg"
     template = finished.folder / "workflow" / "notebooks" / "score_heatmap.ipynb"
     original = template.read_text()
-    template.write_text(original.replace("drawing = score_heatmap(", "drawing = 1 / 0 + score_heatmap("))
+    template.write_text(
+        original.replace("drawing = score_heatmap(", "drawing = 1 / 0 + score_heatmap(")
+    )
     run = finished.snakemake("--cores", "1", target)
     assert run.returncode == 1
     assert "Traceback" not in run.stdout
@@ -532,7 +768,9 @@ def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(finished):
         log = finished.path(f"logs/figures/small/score_heatmap/pbmc68k_reduced.{kind}").read_text()
         assert "ZeroDivisionError" in log
         assert "drawing = 1 / 0 + score_heatmap(" in log
-    template.write_text(original.replace('"name": "python3"', '"name": "elsewhere"'))  # which kernel wrote it does not matter
+    template.write_text(
+        original.replace('"name": "python3"', '"name": "elsewhere"')
+    )  # which kernel wrote it does not matter
     assert finished.snakemake("--cores", "1", target).returncode == 0
     template.write_text(original)
 
@@ -544,8 +782,15 @@ def test_the_rule_graph_of_the_readme_is_that_of_the_workflow(project):
     edges = {(names[a], names[b]) for a, b in re.findall(r"^\s*(\d+) -> (\d+)", dot, re.MULTILINE)}
     svg = ET.parse(project / "workflow" / "report" / "rulegraph.svg")
     space = "{http://www.w3.org/2000/svg}"
-    groups = [(g.get("class"), g.find(f"{space}title").text, g.find(f"{space}text")) for g in svg.iter(f"{space}g")]
+    groups = [
+        (g.get("class"), g.find(f"{space}title").text, g.find(f"{space}text"))
+        for g in svg.iter(f"{space}g")
+    ]
     drawn = {title: text.text for kind, title, text in groups if kind == "node"}
-    arrows = {tuple(drawn[end] for end in title.split("->")) for kind, title, _ in groups if kind == "edge"}
+    arrows = {
+        tuple(drawn[end] for end in title.split("->"))
+        for kind, title, _ in groups
+        if kind == "edge"
+    }
     assert (set(drawn.values()), arrows) == (set(names.values()), edges), "run `make rulegraph`"
     assert "workflow/report/rulegraph.svg" in Path(PROJECT / "README.md").read_text()

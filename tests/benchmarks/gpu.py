@@ -17,9 +17,9 @@ import torch
 from pbmc3k import configuration, settings_of
 from simulated import draw_counts, draw_rates
 
-from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.runs import TrainingData, train_run
-from sclatent.values import Values
+from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.io.expression import Values
+from sclatent.training.run import TrainingData, train_run
 
 N_GENES = 2000
 DENSITY = 0.07
@@ -44,8 +44,12 @@ def main() -> None:
     n_cells = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     rng = np.random.default_rng(0)
     counts = draw_counts(rng, n_cells, draw_rates(rng, N_GENES, DENSITY))
-    data = TrainingData(Values(counts.log1p(), np.arange(n_cells).astype(str), np.ones(n_cells, dtype=bool)))
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {torch.get_num_threads()} threads")
+    data = TrainingData(
+        Values(counts.log1p(), np.arange(n_cells).astype(str), np.ones(n_cells, dtype=bool))
+    )
+    print(
+        f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    )
     keep_freed_memory()
     rows = []
     for name, widths in WIDTHS.items():
@@ -53,13 +57,28 @@ def main() -> None:
             for precision in ("fp32", "bf16"):
                 training = {"epochs": EPOCHS, "batch_size": batch_size, "precision": precision}
                 settings = settings_of(configuration(), "beta_vae", **training)
-                settings["hyperparameters"] |= {"encoder_hidden": widths, "decoder_hidden": widths[::-1]}
+                settings["hyperparameters"] |= {
+                    "encoder_hidden": widths,
+                    "decoder_hidden": widths[::-1],
+                }
                 seconds(data, settings, "cuda")  # what CUDA loads and chooses at first
-                rounds = [{device: seconds(data, settings, device) for device in ("cuda", "cpu")} for _ in range(ROUNDS)]
+                rounds = [
+                    {device: seconds(data, settings, device) for device in ("cuda", "cpu")}
+                    for _ in range(ROUNDS)
+                ]
                 row = {"network": name, "batch": batch_size, "precision": precision}
                 for device in ("cuda", "cpu"):
-                    row[device] = round(EPOCHS * n_cells / statistics.median(times[device] for times in rounds))
-                rows.append({**row, "ratio": round(statistics.median(times["cpu"] / times["cuda"] for times in rounds), 1)})
+                    row[device] = round(
+                        EPOCHS * n_cells / statistics.median(times[device] for times in rounds)
+                    )
+                rows.append(
+                    {
+                        **row,
+                        "ratio": round(
+                            statistics.median(times["cpu"] / times["cuda"] for times in rounds), 1
+                        ),
+                    }
+                )
     print(pd.DataFrame(rows).to_string(index=False))
 
 

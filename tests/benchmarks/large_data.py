@@ -32,10 +32,17 @@ def write_counts(path: Path, n_cells: int) -> None:
     """Write an .h5ad of n_cells cells, piece by piece."""
     rng = np.random.default_rng(0)
     rates = draw_rates(rng, N_GENES, DENSITY)
-    obs = pd.DataFrame({"type": pd.Categorical(rng.choice(list("abcdef"), n_cells))}, index=[f"cell_{i}" for i in range(n_cells)])
+    obs = pd.DataFrame(
+        {"type": pd.Categorical(rng.choice(list("abcdef"), n_cells))},
+        index=[f"cell_{i}" for i in range(n_cells)],
+    )
     var = pd.DataFrame(index=[f"MT-{i}" if i < 13 else f"gene_{i}" for i in range(N_GENES)])
     with h5py.File(path, "w") as file:
-        write_elem(file, "/", ad.AnnData(draw_counts(rng, min(CHUNK, n_cells), rates), obs=obs[:CHUNK], var=var))
+        write_elem(
+            file,
+            "/",
+            ad.AnnData(draw_counts(rng, min(CHUNK, n_cells), rates), obs=obs[:CHUNK], var=var),
+        )
         for start in range(CHUNK, n_cells, CHUNK):
             sparse_dataset(file["X"]).append(draw_counts(rng, min(CHUNK, n_cells - start), rates))
         write_elem(file, "obs", obs)
@@ -60,11 +67,18 @@ def measure(folder: Path, n_cells: int) -> dict:
     run = workflow.snakemake("--cores", "1", "results/data/large/preprocessed.h5ad")
     if run.returncode:
         sys.exit(run.stdout)
-    rules = [pd.read_csv(workflow.path(f"benchmarks/{rule}/large.tsv"), sep="\t") for rule in ("ingest", "preprocess")]
+    rules = [
+        pd.read_csv(workflow.path(f"benchmarks/{rule}/large.tsv"), sep="\t")
+        for rule in ("ingest", "preprocess")
+    ]
     seconds = [float(rule["s"].iloc[0]) for rule in rules]
     memory = [float(rule["max_rss"].iloc[0]) for rule in rules]
     names = ("ingest_s", "preprocess_s", "ingest_mb", "preprocess_mb")
-    return {"cells": n_cells, "all_s": time.monotonic() - start, **dict(zip(names, [*seconds, *memory], strict=True))}
+    return {
+        "cells": n_cells,
+        "all_s": time.monotonic() - start,
+        **dict(zip(names, [*seconds, *memory], strict=True)),
+    }
 
 
 def main() -> None:
@@ -78,8 +92,12 @@ def main() -> None:
     table = pd.DataFrame(results)
     slope, intercept = np.polyfit(table["cells"], table["all_s"], 1)
     residual = (table["all_s"] - slope * table["cells"] - intercept).abs().max()
-    print(f"{slope * 1e5:.1f} s per 100,000 cells, plus {intercept:.1f} s; largest deviation from the line {residual:.1f} s")
-    print(f"largest resident memory {table[['ingest_mb', 'preprocess_mb']].to_numpy().max():.0f} MB")
+    print(
+        f"{slope * 1e5:.1f} s per 100,000 cells, plus {intercept:.1f} s; largest deviation from the line {residual:.1f} s"
+    )
+    print(
+        f"largest resident memory {table[['ingest_mb', 'preprocess_mb']].to_numpy().max():.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -35,9 +35,14 @@ def write_values(path: Path, n_cells: int) -> None:
     rng = np.random.default_rng(0)
     rates = draw_rates(rng, N_GENES, DENSITY)
     names = [f"cell_{i}" for i in range(n_cells)]
-    obs = pd.DataFrame({"split": pd.Categorical(["train"] * n_cells, categories=["train", "held_out"])}, index=names)
+    obs = pd.DataFrame(
+        {"split": pd.Categorical(["train"] * n_cells, categories=["train", "held_out"])},
+        index=names,
+    )
     with h5py.File(path, "w") as file:
-        write_elem(file, "/", ad.AnnData(draw_counts(rng, min(CHUNK, n_cells), rates), obs=obs[:CHUNK]))
+        write_elem(
+            file, "/", ad.AnnData(draw_counts(rng, min(CHUNK, n_cells), rates), obs=obs[:CHUNK])
+        )
         for start in range(CHUNK, n_cells, CHUNK):
             sparse_dataset(file["X"]).append(draw_counts(rng, min(CHUNK, n_cells - start), rates))
         write_elem(file, "obs", obs)
@@ -48,8 +53,8 @@ def measure(path: Path) -> dict[str, float]:
     # Not imported by the process that writes and prints: the largest memory that Linux reports begins with that of the parent.
     from pbmc3k import configuration, settings_of
 
-    from sclatent.determinism import keep_freed_memory, make_deterministic
-    from sclatent.runs import read_training_data, train_run
+    from sclatent.common.determinism import keep_freed_memory, make_deterministic
+    from sclatent.training.run import read_training_data, train_run
 
     settings = settings_of(configuration(), "beta_vae", epochs=EPOCHS, batch_size=256)
     make_deterministic(0, THREADS)
@@ -60,7 +65,11 @@ def measure(path: Path) -> dict[str, float]:
     train_run(data, None, settings)
     times.append(time.monotonic())
     reading, training = np.diff(times)
-    return {"read_s": reading, "train_s": training, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}
+    return {
+        "read_s": reading,
+        "train_s": training,
+        "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+    }
 
 
 def measure_alone(n_cells: int) -> dict[str, float]:
@@ -84,9 +93,13 @@ def main() -> None:
     seconds = table["read_s"] + table["train_s"]
     slope, intercept = np.polyfit(table["cells"], seconds, 1)
     residual = (seconds - slope * table["cells"] - intercept).abs().max()
-    print(f"{slope * 1e5:.2f} s per 100,000 cells, plus {intercept:.1f} s; largest deviation from the line {residual:.1f} s")
+    print(
+        f"{slope * 1e5:.2f} s per 100,000 cells, plus {intercept:.1f} s; largest deviation from the line {residual:.1f} s"
+    )
     memory = table["mb"].max()
-    print(f"{'reached' if memory < MOST_MEMORY else 'missed'}: largest resident memory {memory:.0f} MB, target {MOST_MEMORY}")
+    print(
+        f"{'reached' if memory < MOST_MEMORY else 'missed'}: largest resident memory {memory:.0f} MB, target {MOST_MEMORY}"
+    )
 
 
 if __name__ == "__main__":

@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from simulated import draw_counts, draw_rates
 
-from sclatent.config import Config, Phase, load
-from sclatent.directories import data_directories, find
-from sclatent.ingest import ingest
-from sclatent.preprocess import preprocess
-from sclatent.readers import read
-from sclatent.runs import TrainingData
-from sclatent.values import Values
+from sclatent.config.load import Config, Phase, load
+from sclatent.data.ingest import ingest
+from sclatent.data.locations import data_directories, find
+from sclatent.data.preprocess import preprocess
+from sclatent.data.readers.registry import read
+from sclatent.io.expression import Values
+from sclatent.training.run import TrainingData
 
 PROJECT = Path(__file__).parents[2]
 N_CELLS, N_GENES, DENSITY = 2638, 13714, 0.062  # after quality control
@@ -43,8 +43,19 @@ def preprocessed(config: Config, n_top_genes: int | None = None) -> ad.AnnData:
     if path is None:
         return preprocess(simulated(), qc={}, n_top_genes=n_top_genes)[0]
     source = read(dataset.format, {"counts": [path]}, layer=dataset.layer)
-    counts = ingest(source, None, **dataset.model_dump(include={"columns", "control", "keep", "drop"}))
-    kept = {"qc", "normalization", "target_sum", "n_top_genes", "flavor", "scale", "holdout", "drop_unlabelled"}
+    counts = ingest(
+        source, None, **dataset.model_dump(include={"columns", "control", "keep", "drop"})
+    )
+    kept = {
+        "qc",
+        "normalization",
+        "target_sum",
+        "n_top_genes",
+        "flavor",
+        "scale",
+        "holdout",
+        "drop_unlabelled",
+    }
     return preprocess(counts, **dataset.model_dump(include=kept))[0]
 
 
@@ -52,13 +63,21 @@ def simulated() -> ad.AnnData:
     """Return counts drawn at random, of the kind "counts"."""
     rng = np.random.default_rng(0)
     counts = draw_counts(rng, N_CELLS, draw_rates(rng, N_GENES, DENSITY)).astype(np.int32)
-    obs = pd.DataFrame({"pct_counts_mt": np.zeros(N_CELLS)}, index=[f"cell_{i}" for i in range(N_CELLS)])
-    return ad.AnnData(obs=obs, var=pd.DataFrame(index=[f"gene_{i}" for i in range(N_GENES)]), layers={"counts": counts})
+    obs = pd.DataFrame(
+        {"pct_counts_mt": np.zeros(N_CELLS)}, index=[f"cell_{i}" for i in range(N_CELLS)]
+    )
+    return ad.AnnData(
+        obs=obs,
+        var=pd.DataFrame(index=[f"gene_{i}" for i in range(N_GENES)]),
+        layers={"counts": counts},
+    )
 
 
 def training_data(adata: ad.AnnData) -> TrainingData:
     """Return the cells as a run reads them."""
-    return TrainingData(Values(adata.X, adata.obs_names.to_numpy(), np.ones(adata.n_obs, dtype=bool)))
+    return TrainingData(
+        Values(adata.X, adata.obs_names.to_numpy(), np.ones(adata.n_obs, dtype=bool))
+    )
 
 
 def settings_of(config: Config, model: str, **training) -> dict:
@@ -66,4 +85,8 @@ def settings_of(config: Config, model: str, **training) -> dict:
     chosen = config.models[model]
     changed = chosen.training.model_copy(update={"phases": [], **training}).with_phases()
     settings = chosen.model_dump(include={"family", "hyperparameters", "input"})
-    return {**settings, "training": changed.model_dump(exclude=set(Phase.model_fields)), "share": None}
+    return {
+        **settings,
+        "training": changed.model_dump(exclude=set(Phase.model_fields)),
+        "share": None,
+    }

@@ -29,11 +29,16 @@ class PlainVAE(nn.Module):
 
     def __init__(self, n_vars: int, hp: dict):
         super().__init__()
-        trunk, heads, decoder, latent_dim = (hp[key] for key in ("encoder_hidden", "head_hidden", "decoder_hidden", "latent_dim"))
+        trunk, heads, decoder, latent_dim = (
+            hp[key] for key in ("encoder_hidden", "head_hidden", "decoder_hidden", "latent_dim")
+        )
         self.trunk = nn.Sequential(mlp([n_vars, *trunk]), nn.ReLU())
         if hp["linear_first"]:
             del self.trunk[0][1]
-        self.mean, self.log_var = mlp([trunk[-1], *heads, latent_dim]), mlp([trunk[-1], *heads, latent_dim])
+        self.mean, self.log_var = (
+            mlp([trunk[-1], *heads, latent_dim]),
+            mlp([trunk[-1], *heads, latent_dim]),
+        )
         self.decoder = mlp([latent_dim, *decoder, n_vars])
         self.beta = hp["beta"]
 
@@ -58,11 +63,15 @@ class PlainVAE(nn.Module):
 def mlp(widths: list[int]) -> nn.Sequential:
     """Return linear layers between the widths, with ReLU between them."""
     pairs = list(pairwise(widths))
-    hidden = [module for n_in, n_out in pairs[:-1] for module in (nn.Linear(n_in, n_out), nn.ReLU())]
+    hidden = [
+        module for n_in, n_out in pairs[:-1] for module in (nn.Linear(n_in, n_out), nn.ReLU())
+    ]
     return nn.Sequential(*hidden, nn.Linear(*pairs[-1]))
 
 
-def plain_epoch(model: PlainVAE, x: np.ndarray, epochs: int, batch_size: int) -> tuple[float, float]:
+def plain_epoch(
+    model: PlainVAE, x: np.ndarray, epochs: int, batch_size: int
+) -> tuple[float, float]:
     """Return the mean seconds of an epoch on cells x (N, G) after the first, and the loss of the last one."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     batches = DataLoader(Rows(x), batch_size=batch_size, shuffle=True)

@@ -29,12 +29,12 @@ import torch
 from pbmc3k import PROJECT, configuration, preprocessed, settings_of, training_data
 from plain_vae import PlainVAE, plain_epoch
 
-from sclatent.cells import sparse_pays
-from sclatent.config import Config
-from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.inputs import Input
-from sclatent.runs import train_run
-from sclatent.trained import Trained
+from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.config.load import Config
+from sclatent.training.batches import sparse_pays
+from sclatent.training.inputs import Input
+from sclatent.training.model_with_input import Trained
+from sclatent.training.run import train_run
 
 THREADS = 2
 BATCH = 256
@@ -69,11 +69,15 @@ def our_epoch(config: Config, case: Case, precision: str, adata: ad.AnnData) -> 
     seconds = []
     for epochs in (1, 1 + case.epochs):
         make_deterministic(0, THREADS)
-        settings = settings_of(config, case.model, epochs=epochs, batch_size=BATCH, precision=precision)
+        settings = settings_of(
+            config, case.model, epochs=epochs, batch_size=BATCH, precision=precision
+        )
         start = time.perf_counter()
         _, history = train_run(training_data(adata), None, settings)
         seconds.append(time.perf_counter() - start)
-    return (seconds[1] - seconds[0]) / case.epochs, [entry["value"] for entry in history if entry["part"] == "loss"][-1]
+    return (seconds[1] - seconds[0]) / case.epochs, [
+        entry["value"] for entry in history if entry["part"] == "loss"
+    ][-1]
 
 
 def peak_flops() -> float:
@@ -106,8 +110,16 @@ def measure_alone(case: Case, variant: str, path: Path) -> dict[str, float]:
     command = [sys.executable, __file__, case.name, variant, str(path)]
     if variant == "scVI":
         script = Path(__file__).with_name("scvi_epochs.py")
-        command = [str(SCVI.parent / "bin" / "python"), str(script), str(THREADS), str(1 + SCVI_EPOCHS), str(path)]
-    printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+        command = [
+            str(SCVI.parent / "bin" / "python"),
+            str(script),
+            str(THREADS),
+            str(1 + SCVI_EPOCHS),
+            str(path),
+        ]
+    printed = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ).stdout
     return {"case": case.name, "variant": variant, **json.loads(printed.splitlines()[-1])}
 
 
@@ -119,8 +131,13 @@ def measure_rounds(of_case: dict[str, ad.AnnData], rounds: int) -> pd.DataFrame:
             adata.write_h5ad(Path(folder) / f"{name}.h5ad")
         for i in range(rounds):
             for case in CASES:
-                variants = ["plain", "fp32", "bf16"] + ["scVI"] * (SCVI.exists() and "scVI" in case.targets)
-                measured += [measure_alone(case, variant, Path(folder) / f"{case.name}.h5ad") for variant in variants]
+                variants = ["plain", "fp32", "bf16"] + ["scVI"] * (
+                    SCVI.exists() and "scVI" in case.targets
+                )
+                measured += [
+                    measure_alone(case, variant, Path(folder) / f"{case.name}.h5ad")
+                    for variant in variants
+                ]
             print(f"round {i + 1} of {rounds}", file=sys.stderr)
     return pd.DataFrame(measured)
 
@@ -128,8 +145,18 @@ def measure_rounds(of_case: dict[str, ad.AnnData], rounds: int) -> pd.DataFrame:
 def products(config: Config, case: Case, adata: ad.AnnData) -> str:
     """Return which products the trainer chooses for a case."""
     fitted = Input(adata.n_vars)
-    model = Trained(config.models[case.model].family, config.models[case.model].hyperparameters, fitted, None, []).model
-    return "sparse" if sparse_pays(model.sparse_widths, training_data(adata).values, fitted, BATCH, "cpu") else "dense"
+    model = Trained(
+        config.models[case.model].family,
+        config.models[case.model].hyperparameters,
+        fitted,
+        None,
+        [],
+    ).model
+    return (
+        "sparse"
+        if sparse_pays(model.sparse_widths, training_data(adata).values, fitted, BATCH, "cpu")
+        else "dense"
+    )
 
 
 def summary(config: Config, of_case: dict[str, ad.AnnData], measured: pd.DataFrame) -> pd.DataFrame:
@@ -141,14 +168,19 @@ def summary(config: Config, of_case: dict[str, ad.AnnData], measured: pd.DataFra
     peak = measured["peak"].median()
     for case in CASES:
         adata, of_variant = of_case[case.name], table["seconds"][case.name]
-        flops = adata.n_obs * PlainVAE(adata.n_vars, config.models[case.model].hyperparameters).flops_per_cell()
+        flops = (
+            adata.n_obs
+            * PlainVAE(adata.n_vars, config.models[case.model].hyperparameters).flops_per_cell()
+        )
         for variant, seconds in of_variant.items():
             row = (case.name, variant)
             for other in ("plain", "scVI"):
                 table.loc[row, f"x {other}"] = of_variant.get(other, math.nan) / seconds
             if variant != "scVI":
                 table.loc[row, "% of peak"] = 100 * flops / seconds / peak
-                table.loc[row, "products"] = "dense" if variant == "plain" else products(config, case, adata)
+                table.loc[row, "products"] = (
+                    "dense" if variant == "plain" else products(config, case, adata)
+                )
     return table
 
 
@@ -157,11 +189,17 @@ def print_targets(table: pd.DataFrame) -> None:
     for case in CASES:
         for other, least in case.targets.items():
             ratio = table.loc[(case.name, "bf16"), f"x {other}"]
-            verdict = "not measured" if math.isnan(ratio) else "reached" if ratio >= least else "missed"
-            print(f"{verdict}: {case.name}, bf16 {ratio:.1f} times as fast as {other}, target {least}")
+            verdict = (
+                "not measured" if math.isnan(ratio) else "reached" if ratio >= least else "missed"
+            )
+            print(
+                f"{verdict}: {case.name}, bf16 {ratio:.1f} times as fast as {other}, target {least}"
+            )
         share = table.loc[(case.name, "fp32"), "% of peak"] / 100
         verdict = "reached" if share >= LEAST_SHARE_OF_PEAK else "missed"
-        print(f"{verdict}: {case.name}, fp32 at {share:.0%} of the peak of its products, target {LEAST_SHARE_OF_PEAK:.0%}")
+        print(
+            f"{verdict}: {case.name}, fp32 at {share:.0%} of the peak of its products, target {LEAST_SHARE_OF_PEAK:.0%}"
+        )
 
 
 def main() -> None:
@@ -169,13 +207,22 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     config = configuration()
     of_case = {case.name: preprocessed(config, case.n_top_genes) for case in CASES}
-    print("data:", "PBMC 3k" if "cell_type" in of_case[CASES[0].name].obs else "drawn at random, since PBMC 3k is not there")
+    print(
+        "data:",
+        "PBMC 3k"
+        if "cell_type" in of_case[CASES[0].name].obs
+        else "drawn at random, since PBMC 3k is not there",
+    )
     if not SCVI.exists():
         print("scVI is not measured, since `make .venv-scvi/.ready` has not made its environment")
-    print(f"load of the machine before: {os.getloadavg()[0]:.1f}; beside other work none of this holds")
+    print(
+        f"load of the machine before: {os.getloadavg()[0]:.1f}; beside other work none of this holds"
+    )
     measured = measure_rounds(of_case, rounds)
     table = summary(config, of_case, measured)
-    print(f"medians of {rounds}; seconds per epoch; peak of fp32 products {measured['peak'].median() / 1e9:.0f} GFLOP/s")
+    print(
+        f"medians of {rounds}; seconds per epoch; peak of fp32 products {measured['peak'].median() / 1e9:.0f} GFLOP/s"
+    )
     print(table.to_string(float_format=lambda x: f"{x:.4g}", na_rep=""))
     print_targets(table)
 
@@ -183,6 +230,10 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[-1].endswith(".h5ad"):
         name, variant, path = sys.argv[1:]
-        print(json.dumps(measure(next(case for case in CASES if case.name == name), variant, Path(path))))
+        print(
+            json.dumps(
+                measure(next(case for case in CASES if case.name == name), variant, Path(path))
+            )
+        )
     else:
         main()

@@ -14,12 +14,12 @@ import anndata as ad
 import pandas as pd
 from pbmc3k import configuration, preprocessed, settings_of, training_data
 
-from sclatent.clustering import kmeans
-from sclatent.config import Clustering, Config
-from sclatent.determinism import keep_freed_memory, make_deterministic
-from sclatent.latents import encode
-from sclatent.metrics import score_clusters
-from sclatent.runs import train_run
+from sclatent.clustering.methods import kmeans
+from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.config.load import Clustering, Config
+from sclatent.metrics.agreement import score_clusters
+from sclatent.training.encode import encode
+from sclatent.training.run import train_run
 
 MODELS = ("ae", "beta_vae")
 SEEDS = range(5)
@@ -27,12 +27,21 @@ METRICS = ("nmi_geometric", "ari")
 THREADS = 2
 
 
-def score(config: Config, adata: ad.AnnData, model: str, precision: str, seed: int, epochs: int) -> dict[str, float]:
+def score(
+    config: Config, adata: ad.AnnData, model: str, precision: str, seed: int, epochs: int
+) -> dict[str, float]:
     """Train a model as the workflow does and return the scores of k-means on its mean latents."""
     make_deterministic(seed, THREADS)
     data, labels = training_data(adata), adata.obs["cell_type"].to_numpy()
-    trained, _ = train_run(data, None, settings_of(config, model, epochs=epochs, precision=precision))
-    clusters = kmeans(encode(trained, data.values)["mean"], adata.obs["cell_type"].nunique(), Clustering().n_init, seed)
+    trained, _ = train_run(
+        data, None, settings_of(config, model, epochs=epochs, precision=precision)
+    )
+    clusters = kmeans(
+        encode(trained, data.values)["mean"],
+        adata.obs["cell_type"].nunique(),
+        Clustering().n_init,
+        seed,
+    )
     return score_clusters(labels, clusters)
 
 
@@ -42,11 +51,15 @@ def main() -> None:
     config = configuration()
     adata = preprocessed(config)
     if "cell_type" not in adata.obs:
-        sys.exit("pbmc3k_raw.h5ad is in no folder of SCLATENT_DATA, nor in data/, so nothing is scored")
+        sys.exit(
+            "pbmc3k_raw.h5ad is in no folder of SCLATENT_DATA, nor in data/, so nothing is scored"
+        )
     keep_freed_memory()
     for model in MODELS:
         scores = {
-            precision: pd.DataFrame([score(config, adata, model, precision, seed, epochs) for seed in SEEDS])
+            precision: pd.DataFrame(
+                [score(config, adata, model, precision, seed, epochs) for seed in SEEDS]
+            )
             for precision in ("fp32", "bf16")
         }
         for metric in METRICS:

@@ -8,7 +8,11 @@
 rule cluster:
     input:
         latents="results/studies/{study}/{dataset}/{model}/latents.h5ad",
-        tsne=lambda wildcards: ("results/studies/{study}/{dataset}/{model}/tsne.h5ad" if wildcards.model in CONFIG.models else []),
+        tsne=lambda wildcards: (
+            "results/studies/{study}/{dataset}/{model}/tsne.h5ad"
+            if wildcards.model in CONFIG.models
+            else []
+        ),
         code=code("cluster"),
     output:
         "results/studies/{study}/{dataset}/{model}/clusters.tsv",

@@ -9,7 +9,11 @@
 rule collect:
     input:
         scores=over_study("results/studies/{study}/{dataset}/scores.tsv", evaluation="clustering"),
-        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad", evaluation="clustering", floors=True),
+        latents=over_study(
+            "results/studies/{study}/{dataset}/{model}/latents.h5ad",
+            evaluation="clustering",
+            floors=True,
+        ),
         runs=records_of_runs,
         perturbation=perturbation_scores,
         generation=over_generation("results/studies/{study}/{dataset}/{model}/generation.tsv"),

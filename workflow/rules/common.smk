@@ -16,18 +16,20 @@ from snakemake.logging import logger
 BASE = Path(workflow.basedir)
 sys.path.insert(0, str(BASE / "scripts"))
 
-from sclatent.config import Phase, floors, held_out_datasets, load, published_files
-from sclatent.dependencies import code_of
-from sclatent.datasets import without_treated
-from sclatent.directories import data_directories, own_files
-from sclatent.errors import UserError
+from sclatent.config.load import Phase, floors, held_out_datasets, load, published_files
+from sclatent.io.imports import code_of
+from sclatent.config.datasets import without_treated
+from sclatent.data.locations import data_directories, own_files
+from sclatent.common.errors import UserError
 from sclatent.models import family_file, hyperparameters_class
 from sclatent.models.hyperparameters import explains_counts
-from sclatent.postmortem import explain, in_words
-from sclatent.preflight import check_own_files, prepare, reads_data, runs_jobs
+from sclatent.pipeline.failures import explain, in_words
+from sclatent.pipeline.preflight import check_own_files, prepare, reads_data, runs_jobs
 
 logger.addFilter(in_words)
-logging.raiseExceptions = False  # a log that cannot be written is no reason for tracebacks on the terminal
+logging.raiseExceptions = (
+    False  # a log that cannot be written is no reason for tracebacks on the terminal
+)
 PAGE = Path("results/report.html")
 PAGE_BEFORE = PAGE.stat().st_mtime_ns if PAGE.exists() else None
 
@@ -46,7 +48,9 @@ try:
     if workflow.is_main_process and runs_jobs(sys.argv):
         if reads_data(sys.argv):
             check_own_files(CONFIG)
-        for reason in prepare(CONFIG, BASE, sys.argv[0], plans_only=workflow.output_settings.dryrun):
+        for reason in prepare(
+            CONFIG, BASE, sys.argv[0], plans_only=workflow.output_settings.dryrun
+        ):
             print(f"sclatent: {reason}", file=sys.stderr)
 except UserError as error:
     sys.exit(f"sclatent: {error}")
@@ -92,7 +96,11 @@ def source_files(wildcards):
     """Input function: the files of a data set by role, your own where they lie and published ones where fetch brings them."""
     directories = data_directories(CONFIG.data_directories)
     return {
-        role: own_files(file.path, directories) if file.path is not None else [f"results/files/{file.name}"]
+        role: (
+            own_files(file.path, directories)
+            if file.path is not None
+            else [f"results/files/{file.name}"]
+        )
         for role, file in DATASETS[wildcards.dataset].files.items()
     }
 
@@ -139,7 +147,11 @@ def told_to_model(wildcards):
     labels, labelled = None, None
     if model.supervision is not None:
         labels, labelled = model.supervision.labels, model.supervision.dataset or wildcards.dataset
-    return {"condition": model.condition if conditional else None, "labels": labels, "labelled": labelled}
+    return {
+        "condition": model.condition if conditional else None,
+        "labels": labels,
+        "labelled": labelled,
+    }
 
 
 def labels_of_training(wildcards):
@@ -165,7 +177,12 @@ def over_study(*patterns, evaluation=None, floors=False):
         if evaluation not in (None, *study.evaluations):
             return []
         models = models_and_floors(wildcards.study) if floors else study.models
-        values = {"study": wildcards.study, "dataset": study.datasets, "model": models, "seed": study.seeds}
+        values = {
+            "study": wildcards.study,
+            "dataset": study.datasets,
+            "model": models,
+            "seed": study.seeds,
+        }
         return expand(list(patterns), **{**values, **wildcards})
 
     return paths
@@ -177,7 +194,13 @@ def over_perturbation(*patterns):
     def paths(wildcards):
         study = CONFIG.studies[wildcards.study]
         datasets = perturbed_datasets(wildcards.study)
-        return expand(list(patterns), study=wildcards.study, dataset=datasets, model=study.models, seed=study.seeds)
+        return expand(
+            list(patterns),
+            study=wildcards.study,
+            dataset=datasets,
+            model=study.models,
+            seed=study.seeds,
+        )
 
     return paths
 
@@ -190,7 +213,12 @@ def over_generation(*patterns):
         if "generation" not in study.evaluations:
             return []
         models = generative_models(wildcards.study)
-        values = {"study": wildcards.study, "dataset": study.datasets, "model": models, "seed": study.seeds}
+        values = {
+            "study": wildcards.study,
+            "dataset": study.datasets,
+            "model": models,
+            "seed": study.seeds,
+        }
         return expand(list(patterns), **{**values, **wildcards})
 
     return paths
@@ -198,7 +226,11 @@ def over_generation(*patterns):
 
 def generative_models(study):
     """The models of a study from which cells can be drawn."""
-    return [model for model in CONFIG.studies[study].models if hyperparameters_class(MODELS[model].family).generative]
+    return [
+        model
+        for model in CONFIG.studies[study].models
+        if hyperparameters_class(MODELS[model].family).generative
+    ]
 
 
 def components_of(study):
@@ -214,7 +246,9 @@ def components_of(study):
 def components_above(wildcards):
     """The numbers of components of the mixtures of a study whose floor a model is."""
     of_mixtures = components_of(wildcards.study)
-    return sorted({n for name, n in of_mixtures.items() if FLOORS[wildcards.study][name] == wildcards.model})
+    return sorted(
+        {n for name, n in of_mixtures.items() if FLOORS[wildcards.study][name] == wildcards.model}
+    )
 
 
 def incomparable(wildcards):
@@ -247,44 +281,72 @@ def perturbed_datasets(study):
 
 def perturbation_scores(wildcards):
     """Input function: every table of scored predictions of a study, those without a model first."""
-    baselines = expand("results/data/{dataset}/baselines.tsv", dataset=perturbed_datasets(wildcards.study))
-    return baselines + over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation.tsv")(wildcards)
+    baselines = expand(
+        "results/data/{dataset}/baselines.tsv", dataset=perturbed_datasets(wildcards.study)
+    )
+    return baselines + over_perturbation(
+        "results/studies/{study}/{dataset}/{model}/perturbation.tsv"
+    )(wildcards)
 
 
 def data_of_perturbation_scores(wildcards):
     """The data set that each of `perturbation_scores` is about."""
-    of_models = over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation.tsv")(wildcards)
+    of_models = over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation.tsv")(
+        wildcards
+    )
     return [*perturbed_datasets(wildcards.study), *(Path(path).parts[-3] for path in of_models)]
 
 
 def records_of_runs(wildcards):
     """Input function: the records of the runs that cells are drawn from or treated cells predicted with."""
     record = "results/runs/{dataset}/{model}/{seed}/run.json"
-    return list(dict.fromkeys(over_generation(record)(wildcards) + over_perturbation(record)(wildcards)))
+    return list(
+        dict.fromkeys(over_generation(record)(wildcards) + over_perturbation(record)(wildcards))
+    )
 
 
 def absences(wildcards):
     """Input function: every table of a study that says what does not apply."""
     return (
-        over_study("results/studies/{study}/{dataset}/absent.tsv", evaluation="clustering")(wildcards)
-        + expand("results/data/{dataset}/baselines_absent.tsv", dataset=perturbed_datasets(wildcards.study))
-        + over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation_absent.tsv")(wildcards)
-        + over_generation("results/studies/{study}/{dataset}/{model}/generation_absent.tsv")(wildcards)
+        over_study("results/studies/{study}/{dataset}/absent.tsv", evaluation="clustering")(
+            wildcards
+        )
+        + expand(
+            "results/data/{dataset}/baselines_absent.tsv",
+            dataset=perturbed_datasets(wildcards.study),
+        )
+        + over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation_absent.tsv")(
+            wildcards
+        )
+        + over_generation("results/studies/{study}/{dataset}/{model}/generation_absent.tsv")(
+            wildcards
+        )
     )
 
 
 def benchmarks(wildcards):
     """Input function: what every job of a study took, from training on."""
     train = "results/benchmarks/train/{dataset}/{model}/{seed}.tsv"
-    of_models = [f"results/benchmarks/{rule}/{{study}}/{{dataset}}/{{model}}.tsv" for rule in ("encode", "cluster")]
-    of_maps = [f"results/benchmarks/{rule}/{{study}}/{{dataset}}.tsv" for rule in ("embed_umap", "score")]
+    of_models = [
+        f"results/benchmarks/{rule}/{{study}}/{{dataset}}/{{model}}.tsv"
+        for rule in ("encode", "cluster")
+    ]
+    of_maps = [
+        f"results/benchmarks/{rule}/{{study}}/{{dataset}}.tsv" for rule in ("embed_umap", "score")
+    ]
     paths = [
         *over_study(train, *of_models, evaluation="clustering", floors=True)(wildcards),
         *over_study(*of_maps, evaluation="clustering")(wildcards),
-        *over_study("results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv", evaluation="clustering")(wildcards),
-        *over_generation(train, "results/benchmarks/generate/{study}/{dataset}/{model}.tsv")(wildcards),
+        *over_study(
+            "results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv", evaluation="clustering"
+        )(wildcards),
+        *over_generation(train, "results/benchmarks/generate/{study}/{dataset}/{model}.tsv")(
+            wildcards
+        ),
         *over_generation("results/benchmarks/embed_drawn/{study}/{dataset}.tsv")(wildcards),
-        *over_perturbation(train, "results/benchmarks/perturb/{study}/{dataset}/{model}.tsv")(wildcards),
+        *over_perturbation(train, "results/benchmarks/perturb/{study}/{dataset}/{model}.tsv")(
+            wildcards
+        ),
     ]
     return list(dict.fromkeys(paths))
 
@@ -302,13 +364,18 @@ def title_of_study(wildcards):
 def titles_of_models(study):
     """What to call the models of a study, by name; those that see cell types, by which they are scored, say so."""
     models = {name: MODELS[name] for name in models_and_floors(study)}
-    return {name: f"{model.title} (sees cell types)" if sees_cell_types(model) else model.title for name, model in models.items()}
+    return {
+        name: f"{model.title} (sees cell types)" if sees_cell_types(model) else model.title
+        for name, model in models.items()
+    }
 
 
 def sees_cell_types(model):
     """Whether a model is told the cell types of cells that it is scored on."""
     conditioned = hyperparameters_class(model.family).conditional and model.condition == "cell_type"
-    return conditioned or (model.supervision is not None and model.supervision.labels == "cell_type")
+    return conditioned or (
+        model.supervision is not None and model.supervision.labels == "cell_type"
+    )
 
 
 def titles_of_datasets(study):
@@ -347,8 +414,12 @@ def print_headlines():
     if not PAGE.exists() or PAGE.stat().st_mtime_ns == PAGE_BEFORE:
         return
     for name in CONFIG.run:
-        _, table = Path(f"results/studies/{name}/headline.txt").read_text().split("\n", maxsplit=1)  # provenance first
-        print(f"\n{CONFIG.studies[name].title}: mean ± sd over {len(CONFIG.studies[name].seeds)} seeds\n\n{table}")
+        _, table = (
+            Path(f"results/studies/{name}/headline.txt").read_text().split("\n", maxsplit=1)
+        )  # provenance first
+        print(
+            f"\n{CONFIG.studies[name].title}: mean ± sd over {len(CONFIG.studies[name].seeds)} seeds\n\n{table}"
+        )
     print(f"Report: {PAGE}")
 
 

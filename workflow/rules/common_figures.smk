@@ -4,7 +4,7 @@
 
 from typing import Callable, NamedTuple
 
-from sclatent.formats import IMAGES
+from sclatent.config.formats import IMAGES
 
 
 class FigureKind(NamedTuple):
@@ -31,18 +31,27 @@ def filtered(study):
     return {
         name: title
         for name, title in titles_of_datasets(study).items()
-        if any([*CONFIG.datasets[name].qc.model_dump().values(), CONFIG.datasets[name].drop_unlabelled])
+        if any(
+            [*CONFIG.datasets[name].qc.model_dump().values(), CONFIG.datasets[name].drop_unlabelled]
+        )
     }
 
 
 def of_models(study, subject, name, models=None):
     """The paths of a file of every model of a study on a data set, by model."""
-    return {model: f"results/studies/{study}/{subject}/{model}/{name}" for model in models or CONFIG.studies[study].models}
+    return {
+        model: f"results/studies/{study}/{subject}/{model}/{name}"
+        for model in models or CONFIG.studies[study].models
+    }
 
 
 def titles_without_floors(study):
     """What to call the models of a study, by name, without floors that are none of them."""
-    return {name: title for name, title in titles_of_models(study).items() if name in CONFIG.studies[study].models}
+    return {
+        name: title
+        for name, title in titles_of_models(study).items()
+        if name in CONFIG.studies[study].models
+    }
 
 
 def stochastic_models(study):
@@ -60,8 +69,16 @@ def drawn_from(study):
 def images_drawn_from(study):
     """Those that are images of which every pixel is kept."""
     datasets = {name: CONFIG.datasets[name] for name in drawn_from(study)}
-    whole = [name for name, dataset in datasets.items() if dataset.qc.min_cells is None and dataset.n_top_genes is None]
-    return {name: title for name, title in drawn_from(study).items() if name in whole and datasets[name].format in IMAGES}
+    whole = [
+        name
+        for name, dataset in datasets.items()
+        if dataset.qc.min_cells is None and dataset.n_top_genes is None
+    ]
+    return {
+        name: title
+        for name, title in drawn_from(study).items()
+        if name in whole and datasets[name].format in IMAGES
+    }
 
 
 def learned(study):
@@ -82,10 +99,22 @@ def predicted(study):
     settings = CONFIG.studies[study]
     if "perturbation" not in settings.evaluations:
         return {}
-    told = {name: hyperparameters_class(MODELS[name].family).conditional and MODELS[name].condition for name in settings.models}
-    predictors = {"in_sample": [name for name in told if told[name] == "condition"] if settings.perturbation.in_sample else []}
+    told = {
+        name: hyperparameters_class(MODELS[name].family).conditional and MODELS[name].condition
+        for name in settings.models
+    }
+    predictors = {
+        "in_sample": (
+            [name for name in told if told[name] == "condition"]
+            if settings.perturbation.in_sample
+            else []
+        )
+    }
     if settings.perturbation.cell_types:
-        predictors["held_out"] = [None, *(name for name in told if told[name] in (False, "condition"))]
+        predictors["held_out"] = [
+            None,
+            *(name for name in told if told[name] in (False, "condition")),
+        ]
     found = [
         Predicted(split, dataset, model)
         for dataset in settings.datasets
@@ -108,10 +137,16 @@ def files_of_prediction(study, subject):
     datasets = [dataset]
     if split == "held_out":
         types = CONFIG.studies[study].perturbation.cell_types
-        datasets = [without_treated(dataset, CONFIG.datasets[dataset], cell_type)[0] for cell_type in types]
+        datasets = [
+            without_treated(dataset, CONFIG.datasets[dataset], cell_type)[0] for cell_type in types
+        ]
     return {
         "real": {name: f"results/data/{name}/responses.tsv" for name in datasets},
-        "predicted": {name: f"results/studies/{study}/{name}/{model}/responses.tsv" for name in datasets if model},
+        "predicted": {
+            name: f"results/studies/{study}/{name}/{model}/responses.tsv"
+            for name in datasets
+            if model
+        },
     }
 
 
@@ -161,7 +196,10 @@ FIGURES = {
                 for model, path in of_models(study, dataset, "tsne.h5ad").items()
             }
         },
-        lambda study, subject: {"datasets": titles_of_datasets(study), "models": titles_without_floors(study)},
+        lambda study, subject: {
+            "datasets": titles_of_datasets(study),
+            "models": titles_without_floors(study),
+        },
     ),
     "latent_parts": FigureKind(
         "Mean and sample, z and w",
@@ -179,7 +217,12 @@ FIGURES = {
             "scores": f"results/studies/{study}/{subject}/scores.tsv",
             "umap": f"results/studies/{study}/{subject}/umap.h5ad",
             "latents": of_models(study, subject, "latents.h5ad", learned(study)),
-            "clusters": of_models(study, subject, "clusters.tsv", {**learned(study), **{f: f for f in learned(study).values()}}),
+            "clusters": of_models(
+                study,
+                subject,
+                "clusters.tsv",
+                {**learned(study), **{f: f for f in learned(study).values()}},
+            ),
         },
         lambda study, subject: {"models": titles_of_models(study), "floors": learned(study)},
     ),
@@ -223,14 +266,18 @@ FIGURES = {
     ),
     "gene_means": FigureKind(
         "Predicted means of genes",
-        lambda study: {subject: title_of_prediction(study, subject) for subject in predicted(study)},
+        lambda study: {
+            subject: title_of_prediction(study, subject) for subject in predicted(study)
+        },
         files_of_prediction,
         lambda study, subject: {"title": title_of_prediction(study, subject)},
     ),
     "marker_ranking": FigureKind(
         "Genes that rise most",
         lambda study: {
-            subject: title_of_prediction(study, subject) for subject, found in predicted(study).items() if found.model
+            subject: title_of_prediction(study, subject)
+            for subject, found in predicted(study).items()
+            if found.model
         },
         files_of_prediction,
         lambda study, subject: {"title": title_of_prediction(study, subject)},
@@ -241,7 +288,14 @@ INTERACTIVE = ["latent_space_3d"]  # pages, where others are pictures
 
 def subjects_of_figures():
     """Every name that is the subject of a figure."""
-    return sorted({subject for study in CONFIG.studies for kind in FIGURES.values() for subject in kind.subjects(study)})
+    return sorted(
+        {
+            subject
+            for study in CONFIG.studies
+            for kind in FIGURES.values()
+            for subject in kind.subjects(study)
+        }
+    )
 
 
 def figures_of(study):
@@ -256,13 +310,19 @@ def figures_of(study):
 def data_of_figure(wildcards):
     """Input function: the files that a figure draws."""
     files = FIGURES[wildcards.figure].files(wildcards.study, wildcards.subject)
-    return {name: list(paths.values()) if isinstance(paths, dict) else paths for name, paths in files.items()}
+    return {
+        name: list(paths.values()) if isinstance(paths, dict) else paths
+        for name, paths in files.items()
+    }
 
 
 def parameters_of_figure(wildcards):
     """The parameters of a figure's notebook: its files and what else it is told."""
     kind = FIGURES[wildcards.figure]
-    return {**kind.files(wildcards.study, wildcards.subject), **kind.parameters(wildcards.study, wildcards.subject)}
+    return {
+        **kind.files(wildcards.study, wildcards.subject),
+        **kind.parameters(wildcards.study, wildcards.subject),
+    }
 
 
 def labels_of_figure(wildcards):

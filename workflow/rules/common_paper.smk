@@ -30,7 +30,11 @@ def kept(table):
 
 def kept_studies():
     """The studies of this run of which all tables are kept."""
-    return [study for study in CONFIG.run if all(Path(kept(table)).exists() for table in reference_tables(study))]
+    return [
+        study
+        for study in CONFIG.run
+        if all(Path(kept(table)).exists() for table in reference_tables(study))
+    ]
 
 
 def studies_of_paper(studies):
@@ -58,6 +62,16 @@ def figures_of_paper():
     figures = []
     for study in CONFIG.run:
         for path in filter(lambda path: path.endswith(".svg"), figures_of(study)):
-            wildcards = {"study": study, "figure": Path(path).parent.name, "subject": Path(path).stem}
-            figures.append({"path": path, "wildcards": wildcards, **labels_of_figure(Wildcards(fromdict=wildcards))})
+            wildcards = {
+                "study": study,
+                "figure": Path(path).parent.name,
+                "subject": Path(path).stem,
+            }
+            figures.append(
+                {
+                    "path": path,
+                    "wildcards": wildcards,
+                    **labels_of_figure(Wildcards(fromdict=wildcards)),
+                }
+            )
     return figures

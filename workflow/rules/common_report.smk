@@ -14,12 +14,16 @@ def first_page():
 def over_run(*functions):
     """The paths that input functions give for the studies of the run, each once."""
     studies = [Wildcards(fromdict={"study": study}) for study in CONFIG.run]
-    return list(dict.fromkeys(path for paths in functions for study in studies for path in paths(study)))
+    return list(
+        dict.fromkeys(path for paths in functions for study in studies for path in paths(study))
+    )
 
 
 def records_of_trainings(wildcards):
     """Input function: the record of every training that a study rests on."""
-    clustered = over_study("results/runs/{dataset}/{model}/{seed}/run.json", evaluation="clustering", floors=True)
+    clustered = over_study(
+        "results/runs/{dataset}/{model}/{seed}/run.json", evaluation="clustering", floors=True
+    )
     return list(dict.fromkeys([*clustered(wildcards), *records_of_runs(wildcards)]))
 
 
@@ -27,7 +31,11 @@ def data_of_run():
     """The data sets that models of the run are scored on, with those whose treated cells of a type are held out; their settings."""
     names = []
     for study in CONFIG.run:
-        names += CONFIG.studies[study].datasets if set(CONFIG.studies[study].evaluations) != {"perturbation"} else []
+        names += (
+            CONFIG.studies[study].datasets
+            if set(CONFIG.studies[study].evaluations) != {"perturbation"}
+            else []
+        )
         names += perturbed_datasets(study)
     keys = {"title", "labels", "normalization", "target_sum", "n_top_genes", "scale", "balance"}
     return {name: DATASETS[name].model_dump(include=keys) for name in names}
@@ -35,19 +43,25 @@ def data_of_run():
 
 def sources_of_run():
     """The entries of the data-set table that `data_of_run` are made of; their titles."""
-    return {name: {"title": CONFIG.datasets[name].title} for name in map(table_entry, data_of_run())}
+    return {
+        name: {"title": CONFIG.datasets[name].title} for name in map(table_entry, data_of_run())
+    }
 
 
 def models_of_run():
     """The models of the run and floors that it trains; title, family, what each is told, and whether it is a floor."""
     found, trained = {}, {Path(record).parts[3] for record in over_run(records_of_trainings)}
     for study in CONFIG.run:
-        for name, title in [(name, title) for name, title in titles_of_models(study).items() if name in trained]:
+        for name, title in [
+            (name, title) for name, title in titles_of_models(study).items() if name in trained
+        ]:
             model, floor = MODELS[name], name in {*ADDED[study], *FLOORS[study].values()}
             found[name] = {
                 "title": title,
                 "family": model.family,
-                "condition": model.condition if hyperparameters_class(model.family).conditional else None,
+                "condition": (
+                    model.condition if hyperparameters_class(model.family).conditional else None
+                ),
                 "supervision": model.supervision and model.supervision.model_dump(),
                 "floor": floor or found.get(name, {}).get("floor", False),
             }
@@ -56,19 +70,32 @@ def models_of_run():
 
 def studies_of_run():
     """The studies of the run; title and number of seeds."""
-    return {name: {"title": CONFIG.studies[name].title, "n_seeds": len(CONFIG.studies[name].seeds)} for name in CONFIG.run}
+    return {
+        name: {"title": CONFIG.studies[name].title, "n_seeds": len(CONFIG.studies[name].seeds)}
+        for name in CONFIG.run
+    }
 
 
 def benchmarks_of_run():
     """What every job took that the report rests on."""
     trained = {Path(record).parts[2:4] for record in over_run(records_of_trainings)}
-    labels = [labels_of_training(Wildcards(fromdict={"dataset": name, "model": model})) for name, model in sorted(trained)]
+    labels = [
+        labels_of_training(Wildcards(fromdict={"dataset": name, "model": model}))
+        for name, model in sorted(trained)
+    ]
     guides = [(Path(path).parts[2], Path(path).name) for files in labels for path in files.values()]
     data = [*data_of_run(), *(name for name, _ in guides)]
     sources = list(map(table_entry, data))
-    balanced = {name: DATASETS[name].balance.by for name in data if DATASETS[name].balance is not None}
+    balanced = {
+        name: DATASETS[name].balance.by for name in data if DATASETS[name].balance is not None
+    }
     jobs = {
-        "fetch": [file.name for name in sources for file in DATASETS[name].files.values() if file.name is not None],
+        "fetch": [
+            file.name
+            for name in sources
+            for file in DATASETS[name].files.values()
+            if file.name is not None
+        ],
         "ingest": sources,
         "preprocess": data,
         "cluster_data": [
@@ -84,5 +111,7 @@ def benchmarks_of_run():
             for path in figures_of(study)
         ],
     }
-    paths = [f"results/benchmarks/{rule}/{job}.tsv" for rule, names in jobs.items() for job in names]
+    paths = [
+        f"results/benchmarks/{rule}/{job}.tsv" for rule, names in jobs.items() for job in names
+    ]
     return list(dict.fromkeys([*paths, *over_run(benchmarks)]))

@@ -28,7 +28,8 @@ rule export_cells:
     params:
         title=lambda wildcards: titles_of_datasets(wildcards.study)[wildcards.dataset],
         models=lambda wildcards: {
-            model: titles_of_models(wildcards.study)[model] for model in CONFIG.studies[wildcards.study].models
+            model: titles_of_models(wildcards.study)[model]
+            for model in CONFIG.studies[wildcards.study].models
         },
     message:
         "Exporting {wildcards.dataset} with what models made of it"

@@ -13,7 +13,9 @@ rule figures:
     input:
         unpack(data_of_figure),
         template=os.path.relpath(BASE / "workflow/notebooks/{figure}.ipynb"),
-        code=lambda wildcards: code("figures", BASE / f"workflow/notebooks/{wildcards.figure}.ipynb"),
+        code=lambda wildcards: code(
+            "figures", BASE / f"workflow/notebooks/{wildcards.figure}.ipynb"
+        ),
     output:
         figure=report(
             "results/studies/{study}/figures/{figure}/{subject}.svg",

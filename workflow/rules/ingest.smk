@@ -23,7 +23,9 @@ rule ingest:
         format=lambda wildcards: DATASETS[wildcards.dataset].format,
         roles=lambda wildcards: list(DATASETS[wildcards.dataset].files),
         options=reader_options,
-        settings=lambda wildcards: DATASETS[wildcards.dataset].model_dump(include={"columns", "control", "keep", "drop"}),
+        settings=lambda wildcards: DATASETS[wildcards.dataset].model_dump(
+            include={"columns", "control", "keep", "drop"}
+        ),
     message:
         "Reading {wildcards.dataset}"
     script:

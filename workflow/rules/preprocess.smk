@@ -27,9 +27,20 @@ rule preprocess:
         runtime=growing(30, 0.02),
     params:
         settings=lambda wildcards: DATASETS[wildcards.dataset].model_dump(
-            include={"qc", "normalization", "target_sum", "n_top_genes", "flavor", "scale", "holdout", "drop_unlabelled"}
+            include={
+                "qc",
+                "normalization",
+                "target_sum",
+                "n_top_genes",
+                "flavor",
+                "scale",
+                "holdout",
+                "drop_unlabelled",
+            }
         ),
-        clusters=lambda wildcards: clusters_of(wildcards) if DATASETS[wildcards.dataset].labels == "derived" else None,
+        clusters=lambda wildcards: (
+            clusters_of(wildcards) if DATASETS[wildcards.dataset].labels == "derived" else None
+        ),
         threads=CONFIG.threads,
     message:
         "Preprocessing {wildcards.dataset}"
@@ -66,7 +77,9 @@ rule balance:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
         clusters=lambda wildcards: (
-            [f"results/data/{wildcards.dataset}/clusters.tsv"] if DATASETS[wildcards.dataset].balance.by == "louvain" else []
+            [f"results/data/{wildcards.dataset}/clusters.tsv"]
+            if DATASETS[wildcards.dataset].balance.by == "louvain"
+            else []
         ),
         code=code("balance"),
     output:

@@ -39,7 +39,10 @@ rule overview:
         counts=expand("results/data/{dataset}/counts.h5ad", dataset=sources_of_run()),
         data=expand("results/data/{dataset}/preprocessed.h5ad", dataset=data_of_run()),
         records=over_run(records_of_trainings),
-        scores=over_run(over_study("results/studies/{study}/{dataset}/scores.tsv", evaluation="clustering"), perturbation_scores),
+        scores=over_run(
+            over_study("results/studies/{study}/{dataset}/scores.tsv", evaluation="clustering"),
+            perturbation_scores,
+        ),
         runs=expand("results/studies/{study}/runs.tsv", study=CONFIG.run),
         absent=expand("results/studies/{study}/absent.tsv", study=CONFIG.run),
         headlines=expand("results/studies/{study}/headline.html", study=CONFIG.run),
@@ -73,7 +76,11 @@ rule report:
     input:
         configuration="results/configuration.yaml",
         overview="results/overview.rst",
-        results=[path for study in CONFIG.run for path in [f"results/studies/{study}/headline.html", *figures_of(study)]],
+        results=[
+            path
+            for study in CONFIG.run
+            for path in [f"results/studies/{study}/headline.html", *figures_of(study)]
+        ],
         captions=sorted(os.path.relpath(path) for path in (BASE / "workflow/report").glob("*.rst")),
         stylesheet=os.path.relpath(BASE / "workflow/report/report.css"),
         script=os.path.relpath(BASE / "workflow/report/report.js"),

@@ -10,8 +10,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sclatent.drawn import ALL, UNNAMED
-from sclatent.figures.style import STYLE, UNMATCHED, WIDTH, Look, legend, looks_of, looks_of_groups, name_row, say, scatter
+from sclatent.figures.style import (
+    STYLE,
+    UNMATCHED,
+    WIDTH,
+    Look,
+    legend,
+    looks_of,
+    looks_of_groups,
+    name_row,
+    say,
+    scatter,
+)
+from sclatent.generation.drawn import ALL, UNNAMED
 
 METRICS = {"two_sample_auc": "AUC", "right_label": "right label"}
 ORIGINS = {"real": Look("#BBBBBB", "o"), "drawn": Look("black", "o")}  # drawn for no type, too
@@ -34,16 +45,27 @@ def drawn_cells(titles: dict[str, str], maps: ad.AnnData, scores: pd.DataFrame) 
     seeds, absent = json.loads(maps.uns["seed"]), json.loads(maps.uns["absent"])
     with plt.rc_context(STYLE):
         shape = (len(titles), 4 if groups else 3)
-        figure, grid = plt.subplots(*shape, figsize=(WIDTH, 1.75 * len(titles) + 0.7), layout="constrained", squeeze=False)
+        figure, grid = plt.subplots(
+            *shape, figsize=(WIDTH, 1.75 * len(titles) + 0.7), layout="constrained", squeeze=False
+        )
         for axes, (model, title) in zip(grid, titles.items(), strict=True):
             if model in absent:
                 name_row(axes[0], title)
                 for axis in axes:
                     say(axis, textwrap.fill(absent[model], 35) if axis is axes[0] else "")
                 continue
-            name_row(axes[0], title, seeds[model], _likeness(scores[scores["model"] == model], seeds[model]))
+            name_row(
+                axes[0],
+                title,
+                seeds[model],
+                _likeness(scores[scores["model"] == model], seeds[model]),
+            )
             _panels(axes, cells[cells["model"] == model], types, groups)
-        for axis, shown in zip(grid[0], ("real by type", "drawn by type", "real and drawn", "drawn by condition"), strict=False):
+        for axis, shown in zip(
+            grid[0],
+            ("real by type", "drawn by type", "real and drawn", "drawn by condition"),
+            strict=False,
+        ):
             axis.set_title(shown)
         legend(figure, types, ORIGINS, groups)
     return figure
@@ -52,13 +74,22 @@ def drawn_cells(titles: dict[str, str], maps: ad.AnnData, scores: pd.DataFrame) 
 def _likeness(scores: pd.DataFrame, seed: int) -> str:
     """Return how like real ones the cells of a seed are, means over groups."""
     means = scores[scores["seed"] == seed].groupby("metric")["value"].mean()
-    return ", ".join(f"{name} {means[metric]:.2f}" for metric, name in METRICS.items() if metric in means)
+    return ", ".join(
+        f"{name} {means[metric]:.2f}" for metric, name in METRICS.items() if metric in means
+    )
 
 
-def _panels(axes: np.ndarray, cells: pd.DataFrame, types: dict[str, Look], groups: dict[str, Look]) -> None:
+def _panels(
+    axes: np.ndarray, cells: pd.DataFrame, types: dict[str, Look], groups: dict[str, Look]
+) -> None:
     real = cells["origin"] == "real"
     _panel(axes[0], cells, cells["cell_type"].where(real, PALE), types)
-    _panel(axes[1], cells, cells["cell_type"].replace({ALL: "drawn", UNNAMED: "drawn"}).where(~real, PALE), types | ORIGINS)
+    _panel(
+        axes[1],
+        cells,
+        cells["cell_type"].replace({ALL: "drawn", UNNAMED: "drawn"}).where(~real, PALE),
+        types | ORIGINS,
+    )
     shuffled = cells.sample(frac=1, random_state=0)  # so that neither hides the other
     _panel(axes[2], shuffled, shuffled["origin"], ORIGINS)
     if groups:
@@ -71,4 +102,9 @@ def _panels(axes: np.ndarray, cells: pd.DataFrame, types: dict[str, Look], group
 def _panel(axis: Axes, cells: pd.DataFrame, labels: pd.Series, looks: dict[str, Look]) -> None:
     """Draw cells in the looks of their labels, pale ones below the others."""
     order = np.argsort(labels.to_numpy() != PALE, kind="stable")
-    scatter(axis, cells[["x", "y"]].to_numpy()[order], labels.to_numpy()[order], {PALE: Look(UNMATCHED, "o"), **looks})
+    scatter(
+        axis,
+        cells[["x", "y"]].to_numpy()[order],
+        labels.to_numpy()[order],
+        {PALE: Look(UNMATCHED, "o"), **looks},
+    )

@@ -9,12 +9,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sclatent.drawn import ALL, UNNAMED
 from sclatent.figures.style import STYLE, WIDTH, say, without_ticks
+from sclatent.generation.drawn import ALL, UNNAMED
 
 PER_ROW = 10
 COLUMNS = 2
-PICTURE, LABEL, TITLE, GAP = 2.95, 0.5, 0.2, 0.15  # inches: width of a block, and what is left, above and below of it
+PICTURE, LABEL, TITLE, GAP = (
+    2.95,
+    0.5,
+    0.2,
+    0.15,
+)  # inches: width of a block, and what is left, above and below of it
 
 
 def drawn_images(titles: dict[str, str], drawn: dict[str, ad.AnnData], real: ad.AnnData) -> Figure:
@@ -26,9 +31,17 @@ def drawn_images(titles: dict[str, str], drawn: dict[str, ad.AnnData], real: ad.
     kind "preprocessed", whose n_vars pixels make a square.
     """
     samples, square = _real_row(real), math.isqrt(real.n_vars) ** 2 == real.n_vars
-    absent = {model: drawn[model].uns.get("absent", "" if square else "the images are not square") for model in titles}
-    rows = {model: {} if absent[model] else {"real": samples, **_rows(drawn[model])} for model in titles}
-    pictures = {model: _picture(list(of_model.values())) if of_model else np.zeros((1, 10)) for model, of_model in rows.items()}
+    absent = {
+        model: drawn[model].uns.get("absent", "" if square else "the images are not square")
+        for model in titles
+    }
+    rows = {
+        model: {} if absent[model] else {"real": samples, **_rows(drawn[model])} for model in titles
+    }
+    pictures = {
+        model: _picture(list(of_model.values())) if of_model else np.zeros((1, 10))
+        for model, of_model in rows.items()
+    }
     places, filled = {}, [0.0] * COLUMNS
     for model, picture in pictures.items():  # each block below the shorter column
         column, height = int(np.argmin(filled)), PICTURE * picture.shape[0] / picture.shape[1]
@@ -38,8 +51,15 @@ def drawn_images(titles: dict[str, str], drawn: dict[str, ad.AnnData], real: ad.
         figure = plt.figure(figsize=(WIDTH, max(filled)))
         for model, (column, top, height) in places.items():
             left = (column * WIDTH / COLUMNS + LABEL) / WIDTH
-            axis = figure.add_axes((left, 1 - (top + height) / max(filled), PICTURE / WIDTH, height / max(filled)))
-            axis.set_title(titles[model] if absent[model] else f"{titles[model]}, seed {drawn[model].uns['seed']}", pad=3)
+            axis = figure.add_axes(
+                (left, 1 - (top + height) / max(filled), PICTURE / WIDTH, height / max(filled))
+            )
+            axis.set_title(
+                titles[model]
+                if absent[model]
+                else f"{titles[model]}, seed {drawn[model].uns['seed']}",
+                pad=3,
+            )
             axis.spines[:].set_visible(False)
             if absent[model]:
                 say(axis, textwrap.fill(absent[model], 60))
@@ -57,11 +77,15 @@ def _real_row(real: ad.AnnData) -> np.ndarray:
 
 def _rows(drawn: ad.AnnData) -> dict[str, np.ndarray]:
     """Return images (n, n_vars) by the label of their row, in the order in which they were drawn."""
-    groups = list(zip(drawn.obs["component"].astype(str), drawn.obs["cell_type"].astype(str), strict=True))
+    groups = list(
+        zip(drawn.obs["component"].astype(str), drawn.obs["cell_type"].astype(str), strict=True)
+    )
     expected, kinds = drawn.layers["expected"], list(dict.fromkeys(groups))
     if kinds == [(ALL, ALL)]:
         return {"drawn": expected[:PER_ROW], "": expected[PER_ROW : 2 * PER_ROW]}
-    return {_row_label(*kind): expected[[group == kind for group in groups]][:PER_ROW] for kind in kinds}
+    return {
+        _row_label(*kind): expected[[group == kind for group in groups]][:PER_ROW] for kind in kinds
+    }
 
 
 def _row_label(component: str, cell_type: str) -> str:
@@ -77,7 +101,9 @@ def _picture(rows: list[np.ndarray]) -> np.ndarray:
     picture = np.zeros((len(rows) * step, PER_ROW * step))
     for y, images in enumerate(rows):
         for x, image in enumerate(images):
-            picture[y * step : y * step + side, x * step : x * step + side] = image.reshape(side, side)
+            picture[y * step : y * step + side, x * step : x * step + side] = image.reshape(
+                side, side
+            )
     return picture
 
 

@@ -16,7 +16,11 @@ from sclatent.figures.style import COLORS, SMALL, STYLE
 NAMED = 5  # genes
 LETTER, LINE = 0.05, 0.09  # width and height of a name's letter, as shares of a panel
 # Where a name can stand: in 16 directions of its point, ever farther away, in units of half its size.
-SQUARE = [(x, y) for x, y in itertools.product((-1, -0.5, 0, 0.5, 1), repeat=2) if max(abs(x), abs(y)) == 1]
+SQUARE = [
+    (x, y)
+    for x, y in itertools.product((-1, -0.5, 0, 0.5, 1), repeat=2)
+    if max(abs(x), abs(y)) == 1
+]
 AROUND = np.array([(r * x, r * y) for r in (1, 1.6, 2.5, 4, 6) for x, y in SQUARE])
 OUTLINE = [patheffects.withStroke(linewidth=1.5, foreground="white")]
 
@@ -55,7 +59,9 @@ def _panel(axis: Axes, treated: pd.Series, predicted: pd.Series, control: pd.Ser
     if axis.get_title():
         axis.title.set_text(f"{axis.get_title()}\n")  # room for what stands below it
     axis.set_title(f"R² {line.rvalue**2:.3f}", loc="left", fontsize=SMALL)
-    axis.set_title(f"control {linregress(control, predicted).rvalue ** 2:.3f}", loc="right", fontsize=TINY)
+    axis.set_title(
+        f"control {linregress(control, predicted).rvalue ** 2:.3f}", loc="right", fontsize=TINY
+    )
     _name(axis, np.column_stack([treated, predicted]), treated.index.get_indexer(far), far)
 
 

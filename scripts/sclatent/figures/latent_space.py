@@ -21,11 +21,14 @@ from sclatent.figures.style import (
     scatter,
     without_ticks,
 )
-from sclatent.seeds import arrays_of, umap_key
+from sclatent.io.by_seed import arrays_of, umap_key
 
 
 def latent_space(
-    titles: dict[str, str], maps: dict[str, ad.AnnData], umaps: ad.AnnData, clusters: dict[str, pd.DataFrame]
+    titles: dict[str, str],
+    maps: dict[str, ad.AnnData],
+    umaps: ad.AnnData,
+    clusters: dict[str, pd.DataFrame],
 ) -> Figure:
     """Draw one row a model: its t-SNE with the true labels, the same with k-means and centroids, in 3-D, and its UMAP.
 
@@ -43,7 +46,12 @@ def latent_space(
         figure = plt.figure(figsize=(WIDTH, 1.75 * len(titles) + 0.7), layout="constrained")
         for row, (model, title) in enumerate(titles.items()):
             axes = [
-                figure.add_subplot(len(titles), columns, columns * row + column + 1, projection="3d" if column == 2 else None)
+                figure.add_subplot(
+                    len(titles),
+                    columns,
+                    columns * row + column + 1,
+                    projection="3d" if column == 2 else None,
+                )
                 for column in range(columns)
             ]
             seed = shown_seed(maps[model])
@@ -57,10 +65,24 @@ def latent_space(
             flat = maps[model].obsm[f"tsne_2d_seed_{seed}"]
             scatter(axes[0], flat, cell_types, looks, "t-SNE, true labels")
             _kmeans(axes[1], flat, _protocol_clusters(clusters[model], seed), cell_types, looks)
-            scatter(axes[2], maps[model].obsm[f"tsne_3d_seed_{seed}"], cell_types, looks, "3-D t-SNE, true labels")
-            scatter(axes[3], umaps.obsm[umap_key(model, seed)], cell_types, looks, "UMAP, true labels")
+            scatter(
+                axes[2],
+                maps[model].obsm[f"tsne_3d_seed_{seed}"],
+                cell_types,
+                looks,
+                "3-D t-SNE, true labels",
+            )
+            scatter(
+                axes[3], umaps.obsm[umap_key(model, seed)], cell_types, looks, "UMAP, true labels"
+            )
             if groups:
-                scatter(axes[4], umaps.obsm[umap_key(model, seed)], conditions, groups, "UMAP, conditions")
+                scatter(
+                    axes[4],
+                    umaps.obsm[umap_key(model, seed)],
+                    conditions,
+                    groups,
+                    "UMAP, conditions",
+                )
         legend(figure, looks, groups)
     return figure
 
@@ -76,11 +98,20 @@ def _protocol_clusters(clusters: pd.DataFrame, seed: int) -> np.ndarray:
     return chosen["cluster"].to_numpy()
 
 
-def _kmeans(axis: Axes, points: np.ndarray, clusters: np.ndarray, cell_types: pd.Series, looks: dict[str, Look]) -> None:
+def _kmeans(
+    axis: Axes,
+    points: np.ndarray,
+    clusters: np.ndarray,
+    cell_types: pd.Series,
+    looks: dict[str, Look],
+) -> None:
     """Draw clusters in the looks of the cell types that they match best, others pale, with a cross at each centroid."""
     counts = pd.crosstab(clusters, cell_types.to_numpy())
     rows, columns = linear_sum_assignment(counts, maximize=True)
-    matched = {counts.index[row]: looks[counts.columns[column]] for row, column in zip(rows, columns, strict=True)}
+    matched = {
+        counts.index[row]: looks[counts.columns[column]]
+        for row, column in zip(rows, columns, strict=True)
+    }
     of_clusters = {cluster: matched.get(cluster, Look(UNMATCHED, "o")) for cluster in counts.index}
     scatter(axis, points, clusters, of_clusters, "t-SNE, k-means")
     centroids = np.array([points[clusters == cluster].mean(axis=0) for cluster in counts.index])

@@ -24,7 +24,9 @@ def marker_ranking(responses: pd.DataFrame, title: str) -> Figure:
         for axis, of_type, method in shown:
             scores = of_type.set_index(["method", "gene"])["score"]
             overlap = _panel(axis, _first(scores[method]), set(_first(scores["treated"]).index))
-            axis.title.set_text(f"{axis.get_title()}\n{overlap if method != 'treated' else ''}".lstrip("\n"))
+            axis.title.set_text(
+                f"{axis.get_title()}\n{overlap if method != 'treated' else ''}".lstrip("\n")
+            )
             axis.set_xlim(0, 1.05 * max(scores.max(), 1))
     return figure
 
@@ -40,7 +42,15 @@ def _panel(axis: Axes, first: pd.Series, real: set[str]) -> str:
     axis.barh(range(len(first)), first, height=0.85, color=np.where(found, COLORS[4], UNMATCHED))
     for y, gene in enumerate(first.index):
         color = "black" if found[y] else "0.35"
-        axis.text(0.02, y, gene, transform=axis.get_yaxis_transform(), fontsize=TINY, va="center_baseline", color=color)
+        axis.text(
+            0.02,
+            y,
+            gene,
+            transform=axis.get_yaxis_transform(),
+            fontsize=TINY,
+            va="center_baseline",
+            color=color,
+        )
     axis.set_ylim(len(first) - 0.4, -0.6)
     axis.set_yticks([])
     axis.tick_params(labelsize=TINY, length=2, pad=1)

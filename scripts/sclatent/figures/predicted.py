@@ -12,23 +12,35 @@ from matplotlib.figure import Figure
 from sclatent.figures.style import SMALL, WIDTH, say
 
 COLUMNS = 6
-REAL = {"control": "no change", "treated": "real treated"}  # cells that are no prediction, and what to call them
+REAL = {
+    "control": "no change",
+    "treated": "real treated",
+}  # cells that are no prediction, and what to call them
 TINY = SMALL - 1  # points
 
 
-def panels(responses: pd.DataFrame, first: str, title: str, height: float) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, str]]]:
+def panels(
+    responses: pd.DataFrame, first: str, title: str, height: float
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, str]]]:
     """Return a figure of panels of one height in inches, and of each panel what it is to show: rows of a cell type, and a method.
 
     responses: table of the kind "responses". first: the real cells that open the panels of each type; the predictors follow, at
     most COLUMNS panels a row. Methods stand above, cell types at the left, with the seed of the model if there is one.
     """
-    methods = [first, *([name for name in responses["method"].unique() if name not in REAL] or ["predicted"])]
+    methods = [
+        first,
+        *([name for name in responses["method"].unique() if name not in REAL] or ["predicted"]),
+    ]
     types = [of_type for _, of_type in responses.groupby(["condition", "cell_type"], sort=False)]
-    abreast = max(1, COLUMNS // (len(methods) + 1))  # types in a row, of which the name takes a place, too
+    abreast = max(
+        1, COLUMNS // (len(methods) + 1)
+    )  # types in a row, of which the name takes a place, too
     n_columns = min(COLUMNS, abreast * len(methods))
     rows_of_type = math.ceil(len(methods) / n_columns)
     rows = max(1, math.ceil(len(types) / abreast) * rows_of_type)
-    figure, grid = plt.subplots(rows, n_columns, figsize=(WIDTH, rows * height + 0.4), layout="constrained", squeeze=False)
+    figure, grid = plt.subplots(
+        rows, n_columns, figsize=(WIDTH, rows * height + 0.4), layout="constrained", squeeze=False
+    )
     figure.suptitle(title)
     for axis in grid.flat:
         axis.axis("off")

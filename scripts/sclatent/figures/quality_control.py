@@ -15,7 +15,9 @@ MEASURES = {
 FATES = {"kept": "#0072B2", "removed": "#D55E00"}
 
 
-def quality_control(title: str, steps: pd.DataFrame, cells: pd.DataFrame, thresholds: dict[str, float | None]) -> Figure:
+def quality_control(
+    title: str, steps: pd.DataFrame, cells: pd.DataFrame, thresholds: dict[str, float | None]
+) -> Figure:
     """Draw the measures of all cells, those removed apart, with the thresholds, and what each step left.
 
     steps, cells: tables of the kinds "qc" and "qc_cells". thresholds: by name, None where there is none.
@@ -24,7 +26,9 @@ def quality_control(title: str, steps: pd.DataFrame, cells: pd.DataFrame, thresh
     shown = [measure for measure in MEASURES if cells[measure].notna().any()]
     with plt.rc_context(STYLE):
         ratios = [2] * len(shown) + [3.4]
-        figure, axes = plt.subplots(1, len(ratios), figsize=(WIDTH, 2.1), layout="constrained", width_ratios=ratios)
+        figure, axes = plt.subplots(
+            1, len(ratios), figsize=(WIDTH, 2.1), layout="constrained", width_ratios=ratios
+        )
         for axis, measure in zip(axes, shown, strict=False):
             name, limits = MEASURES[measure]
             bins = np.histogram_bin_edges(cells[measure].dropna(), bins=50)
@@ -34,7 +38,11 @@ def quality_control(title: str, steps: pd.DataFrame, cells: pd.DataFrame, thresh
             for limit in limits:
                 if thresholds[limit] is not None:
                     axis.axvline(thresholds[limit], color="black", linestyle="--", linewidth=0.8)
-            axis.set(xlabel=f"{name} of a cell", yscale="log", ylabel="cells" if measure == shown[0] else "")
+            axis.set(
+                xlabel=f"{name} of a cell",
+                yscale="log",
+                ylabel="cells" if measure == shown[0] else "",
+            )
         axes[0].legend(frameon=False)
         rows = [[row.step, f"{row.n_cells:,}", f"{row.n_genes:,}"] for row in steps.itertuples()]
         axes[-1].axis("off")

@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from sclatent.figures.style import COLORS, STYLE, WIDTH, name_row, say
 
 
-def training(titles: dict[str, str], histories: dict[str, dict[int, pd.DataFrame]], resources: pd.DataFrame) -> Figure:
+def training(
+    titles: dict[str, str], histories: dict[str, dict[int, pd.DataFrame]], resources: pd.DataFrame
+) -> Figure:
     """Draw one row a model: the loss by epoch of every seed, its other parts, and the seconds of each training.
 
     titles: name to show by model. histories: tables of the kind "history" by model and seed, empty for failed seeds. resources:
@@ -18,10 +20,17 @@ def training(titles: dict[str, str], histories: dict[str, dict[int, pd.DataFrame
     longest = seconds.loc[seconds["model"].isin(list(titles)), "seconds"].max()
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(
-            len(titles), 3, figsize=(WIDTH, 1.5 * len(titles) + 0.3), layout="constrained", squeeze=False, width_ratios=[3, 3, 2]
+            len(titles),
+            3,
+            figsize=(WIDTH, 1.5 * len(titles) + 0.3),
+            layout="constrained",
+            squeeze=False,
+            width_ratios=[3, 3, 2],
         )
         for axes, (model, title) in zip(grid, titles.items(), strict=True):
-            history = pd.concat([table.assign(seed=seed) for seed, table in histories[model].items()])
+            history = pd.concat(
+                [table.assign(seed=seed) for seed, table in histories[model].items()]
+            )
             _courses(axes[0], history[history["part"] == "loss"], title)
             _parts(axes[1], history[history["part"] != "loss"])
             of_model = seconds[seconds["model"] == model].sort_values("seed")
@@ -38,11 +47,15 @@ def _courses(axis: Axes, losses: pd.DataFrame, title: str) -> None:
     if losses["epoch"].nunique() < 2:
         say(axis, "one epoch" if len(losses) else "every seed failed")
         return
-    colors = {seed: COLORS[i % len(COLORS)] for i, seed in enumerate(sorted(losses["seed"].unique()))}
+    colors = {
+        seed: COLORS[i % len(COLORS)] for i, seed in enumerate(sorted(losses["seed"].unique()))
+    }
     for (seed, split), course in losses.groupby(["seed", "split"]):
         style = "--" if split == "validation" else "-"
         label = f"seed {seed}" if split == "train" else None
-        axis.plot(course["epoch"], course["value"], style, color=colors[seed], linewidth=0.8, label=label)
+        axis.plot(
+            course["epoch"], course["value"], style, color=colors[seed], linewidth=0.8, label=label
+        )
     axis.set_yscale("log" if (losses["value"] > 0).all() else "linear")
     axis.legend(frameon=False)
 
@@ -54,7 +67,9 @@ def _parts(axis: Axes, parts: pd.DataFrame) -> None:
         axis.axis("off")
         return
     for name, color in zip(names, COLORS * (len(names) // len(COLORS) + 1), strict=False):
-        of_part = parts[(parts["part"] == name) & (parts["split"] == "train")].groupby("epoch")["value"]
+        of_part = parts[(parts["part"] == name) & (parts["split"] == "train")].groupby("epoch")[
+            "value"
+        ]
         mean, low, high = of_part.mean(), of_part.min(), of_part.max()
         axis.plot(mean.index, mean, color=color, linewidth=0.8, label=name)
         axis.fill_between(mean.index, low, high, color=color, alpha=0.2, linewidth=0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sclatent.errors import UserError, nearest
+from sclatent.common.errors import UserError, nearest
 
 FOLDER = Path(__file__).parent
 NOT_A_FAMILY = {"__init__", "base", "hyperparameters"}

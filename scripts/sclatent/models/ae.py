@@ -3,16 +3,18 @@
 from pydantic import Field
 from torch import Tensor
 
-from sclatent.likelihoods import LIKELIHOODS
 from sclatent.models.base import Batch, LatentModel, Latents
 from sclatent.models.hyperparameters import AutoencoderHyperparameters
-from sclatent.networks import hidden_layers, mlp
+from sclatent.nn.layers import hidden_layers, mlp
+from sclatent.nn.likelihoods import LIKELIHOODS
 
 
 class Hyperparameters(AutoencoderHyperparameters):
     """Widths as for any autoencoder, and the activation of the latent."""
 
-    latent_relu: bool = Field(True, description="ReLU on the latent, which is then non-negative, as in the PBMC3k report")
+    latent_relu: bool = Field(
+        True, description="ReLU on the latent, which is then non-negative, as in the PBMC3k report"
+    )
 
 
 class Model(LatentModel):
@@ -22,7 +24,9 @@ class Model(LatentModel):
     spans the space of the first L principal components. Source: Hinton and Salakhutdinov 2006.
     """
 
-    def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
+    def __init__(
+        self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters
+    ):
         super().__init__(n_features, n_vars, n_conditions, hyperparameters)
         hp = hyperparameters
         self.latent_relu = hp.latent_relu
@@ -39,7 +43,9 @@ class Model(LatentModel):
 
     def loss(self, batch: Batch, progress: float = 1.0) -> dict[str, Tensor]:
         """The squared error of the reconstruction."""
-        return {"loss": self.likelihood.nll(self.decoder(self.encode(batch.seen).mean), batch.x).mean()}
+        return {
+            "loss": self.likelihood.nll(self.decoder(self.encode(batch.seen).mean), batch.x).mean()
+        }
 
     def encode(self, seen: Tensor, condition: Tensor | None = None) -> Latents:
         """Return f(seen) as both mean and sample."""

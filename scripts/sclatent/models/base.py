@@ -1,7 +1,7 @@
 """The interface of every model: how a batch becomes a loss, cells become latents, latents become expression, cells are drawn.
 
 A family is one file beside this one with two classes: `Hyperparameters` (read without importing the file) and `Model`.
-Randomness comes from torch's global generator, which `sclatent.determinism` seeds.
+Randomness comes from torch's global generator, which `sclatent.common.determinism` seeds.
 """
 
 from collections.abc import Callable
@@ -62,10 +62,16 @@ class LatentModel(nn.Module):
 
     closed_form = False  # True where `fit` finds the optimum at once and there is nothing to train
     settled = 0.0  # share of the training after which the loss is weighted as at its end; early stopping waits for it
-    flip_paths: tuple[str, ...] = ()  # ways in which `flip` can be told to go; one empty text where there is one way
-    stochastic = False  # True where the posterior is a distribution, so that a sample differs from the mean
+    flip_paths: tuple[
+        str, ...
+    ] = ()  # ways in which `flip` can be told to go; one empty text where there is one way
+    stochastic = (
+        False  # True where the posterior is a distribution, so that a sample differs from the mean
+    )
 
-    def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: BaseHyperparameters):
+    def __init__(
+        self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: BaseHyperparameters
+    ):
         super().__init__()
         self.n_features, self.n_vars, self.n_conditions = n_features, n_vars, n_conditions
         self.latent_dim = hyperparameters.latent_dim
@@ -97,7 +103,13 @@ class LatentModel(nn.Module):
         """Return cells drawn from the prior, n for each component and condition; for models that have a prior."""
         raise NotImplementedError
 
-    def generated(self, z: Tensor, sample: bool, condition: Tensor | None = None, component: Tensor | None = None) -> Generated:
+    def generated(
+        self,
+        z: Tensor,
+        sample: bool,
+        condition: Tensor | None = None,
+        component: Tensor | None = None,
+    ) -> Generated:
         """Return the cells of latents z (B, L) drawn for conditions (B, C) one-hot and components (B,), as `generate` does."""
         expected = self.decode(z, condition)
         x = self.decode(z, condition, sample=True) if sample else expected

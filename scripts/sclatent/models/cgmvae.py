@@ -6,9 +6,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sclatent.distributions import draw_normal
 from sclatent.models import gmvae
 from sclatent.models.hyperparameters import MixtureHyperparameters
+from sclatent.nn.divergences import draw_normal
 
 FlipPath = Literal["w", "z", "z_shift", "sample"]
 
@@ -19,10 +19,12 @@ class Hyperparameters(MixtureHyperparameters):
     conditional: ClassVar[bool] = True
 
     concatenation: Literal["C", "C2"] = Field(
-        "C2", description="what sees the condition: encoder and decoder (C), or the components and the classifier of z too (C2)"
+        "C2",
+        description="what sees the condition: encoder and decoder (C), or the components and the classifier of z too (C2)",
     )
     w_prior: Literal["learned", "fixed"] = Field(
-        "fixed", description="prior of w: learned for each condition, which parts conditions in w; or N(0, I), which mixes them"
+        "fixed",
+        description="prior of w: learned for each condition, which parts conditions in w; or N(0, I), which mixes them",
     )
 
 
@@ -35,9 +37,17 @@ class Model(gmvae.Model):
 
     flip_paths = get_args(FlipPath)
 
-    def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
+    def __init__(
+        self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters
+    ):
         hp = hyperparameters
-        super().__init__(n_features, n_vars, n_conditions, hp, n_inner=n_conditions if hp.concatenation == "C2" else 0)
+        super().__init__(
+            n_features,
+            n_vars,
+            n_conditions,
+            hp,
+            n_inner=n_conditions if hp.concatenation == "C2" else 0,
+        )
         if hp.w_prior == "learned":  # all that a network can make of a one-hot c is a table
             self.w_prior_mean = nn.Parameter(torch.randn(n_conditions, hp.w_dim))
             self.w_prior_log_var = nn.Parameter(torch.zeros(n_conditions, hp.w_dim))
@@ -47,7 +57,9 @@ class Model(gmvae.Model):
         if self.hp.w_prior == "fixed":
             return super().w_prior(w, condition)
         of_condition = condition.to(w.dtype)[:, :, None]
-        return self.bound((of_condition * self.w_prior_mean).sum(1), (of_condition * self.w_prior_log_var).sum(1))
+        return self.bound(
+            (of_condition * self.w_prior_mean).sum(1), (of_condition * self.w_prior_log_var).sum(1)
+        )
 
     @torch.no_grad()
     def flip(
@@ -75,4 +87,6 @@ class Model(gmvae.Model):
             return self.decode(draw_normal(mean, log_var), to, sample)
         if path == "z":
             return self.decode(q.mean, to, sample)
-        return self.decode(q.mean + (mean - self.components(q.w_mean, condition)[0][i, label]), to, sample)
+        return self.decode(
+            q.mean + (mean - self.components(q.w_mean, condition)[0][i, label]), to, sample
+        )

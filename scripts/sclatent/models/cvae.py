@@ -6,11 +6,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from sclatent.distributions import draw_normal, kl_normal
 from sclatent.models import vae
 from sclatent.models.base import Generated, each_condition, with_condition
 from sclatent.models.hyperparameters import VariationalHyperparameters
-from sclatent.networks import soft_clip
+from sclatent.nn.divergences import draw_normal, kl_normal
+from sclatent.nn.layers import soft_clip
 
 
 class Hyperparameters(VariationalHyperparameters):
@@ -19,7 +19,8 @@ class Hyperparameters(VariationalHyperparameters):
     conditional: ClassVar[bool] = True
 
     variant: Literal["learned_prior", "forget", "both"] = Field(
-        "forget", description="what the condition moves: the prior of the latent, the decoder (the latent forgets it), or both"
+        "forget",
+        description="what the condition moves: the prior of the latent, the decoder (the latent forgets it), or both",
     )
 
 
@@ -33,11 +34,16 @@ class Model(vae.Model):
 
     flip_paths = ("",)
 
-    def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
+    def __init__(
+        self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters
+    ):
         variant = hyperparameters.variant
         n_decoded = 0 if variant == "learned_prior" else n_conditions
         super().__init__(n_features, n_vars, n_conditions, hyperparameters, n_decoded)
-        self.condition_in_decoder, self.condition_in_prior = variant != "learned_prior", variant != "forget"
+        self.condition_in_decoder, self.condition_in_prior = (
+            variant != "learned_prior",
+            variant != "forget",
+        )
         if self.condition_in_prior:
             self.prior_table = nn.Parameter(torch.zeros(n_conditions, 2, self.latent_dim))
 
@@ -71,5 +77,9 @@ class Model(vae.Model):
     def generate(self, n: int, sample: bool = False) -> Generated:
         """Return n cells of each condition, decoded from draws of its prior."""
         condition = each_condition(n, self.n_conditions, self.device)
-        z = draw_normal(*self.prior(condition)) if self.condition_in_prior else self.draw_prior(len(condition))
+        z = (
+            draw_normal(*self.prior(condition))
+            if self.condition_in_prior
+            else self.draw_prior(len(condition))
+        )
         return self.generated(z, sample, condition)

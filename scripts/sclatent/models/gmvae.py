@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from torch.distributions import Dirichlet, RelaxedOneHotCategorical
 from torch.nn.functional import cross_entropy, log_softmax, normalize, one_hot, softplus
 
-from sclatent.distributions import (
+from sclatent.common.errors import TrainingError
+from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
+from sclatent.models.hyperparameters import MixtureHyperparameters
+from sclatent.models.vae import below_overflow, rise
+from sclatent.nn.adam import Adam
+from sclatent.nn.divergences import (
     collapsed_dirichlet,
     draw_normal,
     kl_categorical,
@@ -20,13 +25,8 @@ from sclatent.distributions import (
     kl_normal,
     kl_standard_normal,
 )
-from sclatent.errors import TrainingError
-from sclatent.likelihoods import LIKELIHOODS
-from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
-from sclatent.models.hyperparameters import MixtureHyperparameters
-from sclatent.models.vae import below_overflow, rise
-from sclatent.networks import hidden_layers, mlp, soft_clip
-from sclatent.optimizers import Adam
+from sclatent.nn.layers import hidden_layers, mlp, soft_clip
+from sclatent.nn.likelihoods import LIKELIHOODS
 
 MEAN_BOUNDS, LOG_VAR_BOUNDS = (-5.0, 5.0), (-9.0, 1.0)
 
@@ -61,7 +61,12 @@ class Model(LatentModel):
     stochastic = True
 
     def __init__(
-        self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: MixtureHyperparameters, n_inner: int = 0
+        self,
+        n_features: int,
+        n_vars: int,
+        n_conditions: int,
+        hyperparameters: MixtureHyperparameters,
+        n_inner: int = 0,
     ):
         super().__init__(n_features, n_vars, n_conditions, hyperparameters)
         hp = self.hp = hyperparameters
@@ -72,18 +77,28 @@ class Model(LatentModel):
         self.encoder = hidden_layers(n_seen, hp.encoder_hidden, hp)
         self.posterior_head = mlp(n_hidden, [], 2 * (hp.latent_dim + hp.w_dim), hp)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Initializing zero-element tensors")  # components that nothing moves
+            warnings.filterwarnings(
+                "ignore", message="Initializing zero-element tensors"
+            )  # components that nothing moves
             widths = hp.component_hidden if hp.w_dim else []
-            self.component_net = mlp(hp.w_dim + n_inner, widths, hp.n_components * 2 * hp.latent_dim, hp)
+            self.component_net = mlp(
+                hp.w_dim + n_inner, widths, hp.n_components * 2 * hp.latent_dim, hp
+            )
         if hp.w_dim + n_inner == 0:
-            nn.init.normal_(self.last_component_layer.bias)  # where torch starts at 0, and all components would be one
+            nn.init.normal_(
+                self.last_component_layer.bias
+            )  # where torch starts at 0, and all components would be one
         n_classified = hp.latent_dim + n_inner if hp.classifier == "z" else n_hidden
         self.classifier = mlp(n_classified, hp.classifier_hidden, hp.n_components, hp)
         if hp.dirichlet == "network":
             self.concentration_net = mlp(n_classified, hp.classifier_hidden, hp.n_components, hp)
-        self.share_logits = (nn.Parameter if hp.dirichlet == "global" else nn.Buffer)(torch.zeros(hp.n_components))
+        self.share_logits = (nn.Parameter if hp.dirichlet == "global" else nn.Buffer)(
+            torch.zeros(hp.n_components)
+        )
         self.decoder = hidden_layers(n_decoded, hp.decoder_hidden, hp)
-        self.likelihood = LIKELIHOODS[hp.likelihood]([n_decoded, *hp.decoder_hidden][-1], n_vars, hp)
+        self.likelihood = LIKELIHOODS[hp.likelihood](
+            [n_decoded, *hp.decoder_hidden][-1], n_vars, hp
+        )
 
     @property
     def n_components(self) -> int:
@@ -110,7 +125,10 @@ class Model(LatentModel):
         hidden = self.encoder(with_condition(seen, condition))
         mean, log_var = self.bound(*self.posterior_head(hidden).chunk(2, dim=-1))
         widths = [self.latent_dim, self.hp.w_dim]
-        (z_mean, w_mean), (z_log_var, w_log_var) = mean.split(widths, dim=-1), log_var.split(widths, dim=-1)
+        (z_mean, w_mean), (z_log_var, w_log_var) = (
+            mean.split(widths, dim=-1),
+            log_var.split(widths, dim=-1),
+        )
         return Posterior(z_mean, z_log_var, w_mean, w_log_var, hidden)
 
     def w_prior(self, w: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -119,7 +137,9 @@ class Model(LatentModel):
 
     def components(self, w: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return means and log-variances of p(z|w, y) for every component y, (B, K, L) each, given w (B, W)."""
-        parameters = self.component_net(self.inner(w, condition)).unflatten(-1, (self.n_components, 2, self.latent_dim))
+        parameters = self.component_net(self.inner(w, condition)).unflatten(
+            -1, (self.n_components, 2, self.latent_dim)
+        )
         return self.bound(parameters[:, :, 0], parameters[:, :, 1])
 
     def classified(self, z: Tensor, hidden: Tensor, condition: Tensor | None) -> Tensor:
@@ -151,16 +171,24 @@ class Model(LatentModel):
         """Return -ln p(x|z), averaged over the cells."""
         return self.likelihood.nll(self.decoder(with_condition(z, batch.condition)), batch.x).mean()
 
-    def given_components(self, batch: Batch, q: Posterior, z: Tensor, y: Tensor, progress: float) -> dict[str, Tensor]:
+    def given_components(
+        self, batch: Batch, q: Posterior, z: Tensor, y: Tensor, progress: float
+    ) -> dict[str, Tensor]:
         """Return the loss without the terms of the component, and its parts, for shares y (B, K) of the components."""
         w = draw_normal(q.w_mean, q.w_log_var)
-        kl_z = kl_normal(q.z_mean[:, None], q.z_log_var[:, None], *self.components(w, batch.condition))
+        kl_z = kl_normal(
+            q.z_mean[:, None], q.z_log_var[:, None], *self.components(w, batch.condition)
+        )
         parts = {
             "reconstruction": self.reconstruction(batch, z),
             "kl_z": (y * kl_z).sum(-1).mean(),
             "kl_w": kl_normal(q.w_mean, q.w_log_var, *self.w_prior(w, batch.condition)).mean(),
         }
-        loss = parts["reconstruction"] + self.z_weight(progress) * parts["kl_z"] + self.hp.w_weight * parts["kl_w"]
+        loss = (
+            parts["reconstruction"]
+            + self.z_weight(progress) * parts["kl_z"]
+            + self.hp.w_weight * parts["kl_w"]
+        )
         return {"loss": loss, **parts}
 
     def loss(self, batch: Batch, progress: float = 1.0) -> dict[str, Tensor]:
@@ -179,7 +207,9 @@ class Model(LatentModel):
             log_p, of_shares = self.class_prior(classified)
             of_classes = {"kl_y": kl_categorical(log_q, log_p).mean(), **of_shares}
         parts |= of_classes
-        parts["loss"] = parts["loss"] + hp.y_weight * sum(of_classes.values()).clamp(min=hp.free_bits)
+        parts["loss"] = parts["loss"] + hp.y_weight * sum(of_classes.values()).clamp(
+            min=hp.free_bits
+        )
         if hp.entropy_weight:
             parts["entropy"] = -(log_q.exp() * log_q).sum(-1).mean()
             parts["loss"] = parts["loss"] + hp.entropy_weight * parts["entropy"]
@@ -192,7 +222,11 @@ class Model(LatentModel):
             parts["loss"] = parts["loss"] + hp.adversarial_weight * parts["adversarial"]
         confidence, likeliest = log_q.detach().exp().max(dim=-1)
         used = (likeliest[:, None] == torch.arange(self.n_components, device=z.device)).any(dim=0)
-        return {**parts, "confidence": confidence.mean(), "n_components_used": used.sum().to(z.dtype)}
+        return {
+            **parts,
+            "confidence": confidence.mean(),
+            "n_components_used": used.sum().to(z.dtype),
+        }
 
     def supervised_loss(self, batch: Batch, progress: float = 1.0) -> dict[str, Tensor]:
         """The loss of cells whose labels (B,) pick their components, and its parts.
@@ -205,7 +239,9 @@ class Model(LatentModel):
         classified = self.classified(z, q.hidden, batch.condition)
         label = one_hot(batch.label, self.n_components).to(z.dtype)
         parts = self.given_components(batch, q, z, label, progress)
-        parts["cross_entropy"] = self.cost_of_label(log_softmax(self.classifier(classified), dim=-1), label)
+        parts["cross_entropy"] = self.cost_of_label(
+            log_softmax(self.classifier(classified), dim=-1), label
+        )
         parts["loss"] = parts["loss"] + self.hp.class_weight * parts["cross_entropy"]
         if self.hp.dirichlet in ("network", "global"):
             log_p, of_shares = self.class_prior(classified)
@@ -222,7 +258,9 @@ class Model(LatentModel):
         """
         if self.hp.relaxed:
             smoothed = 1e-9 / self.n_components + (1 - 1e-9) * label
-            relaxed = RelaxedOneHotCategorical(label.new_tensor(0.1), logits=log_p, validate_args=False)
+            relaxed = RelaxedOneHotCategorical(
+                label.new_tensor(0.1), logits=log_p, validate_args=False
+            )
             return -relaxed.log_prob(smoothed).mean()
         return -(label * log_p).sum(-1).mean()
 
@@ -231,7 +269,11 @@ class Model(LatentModel):
         q = self.posterior(batch.seen, batch.condition)
         reconstruction = self.reconstruction(batch, draw_normal(q.z_mean, q.z_log_var))
         kl_z = kl_standard_normal(q.z_mean, q.z_log_var).mean()
-        return {"loss": reconstruction + self.z_weight(progress) * kl_z, "reconstruction": reconstruction, "kl_z": kl_z}
+        return {
+            "loss": reconstruction + self.z_weight(progress) * kl_z,
+            "reconstruction": reconstruction,
+            "kl_z": kl_z,
+        }
 
     def adversarial(self, batch: Batch) -> Tensor:
         """Return KL(q(y|x) || q(y|x + r)), averaged over cells, for the change r of adversarial_radius that raises it most.
@@ -243,13 +285,19 @@ class Model(LatentModel):
             log_q = self.log_responsibilities(seen, batch.condition).detach()
             with torch.enable_grad():  # also where the loss is only evaluated
                 probe = (0.1 * radius * normalize(torch.randn_like(seen))).requires_grad_()
-                divergence = kl_categorical(log_q, self.log_responsibilities(seen + probe, batch.condition)).sum()
+                divergence = kl_categorical(
+                    log_q, self.log_responsibilities(seen + probe, batch.condition)
+                ).sum()
                 (gradient,) = torch.autograd.grad(divergence, probe)
-            changed = self.log_responsibilities(seen + radius * normalize(gradient), batch.condition)
+            changed = self.log_responsibilities(
+                seen + radius * normalize(gradient), batch.condition
+            )
         return kl_categorical(log_q, changed).mean()
 
     @torch.no_grad()
-    def place_components(self, seen: Tensor, means: Tensor, condition: Tensor | None = None) -> None:
+    def place_components(
+        self, seen: Tensor, means: Tensor, condition: Tensor | None = None
+    ) -> None:
         """Set components and classifier to the K clusters that k-means finds in mean latents (N, L) of cells seen (N, F).
 
         For use after training by `pretraining_loss`. The last layer of the components gets, as its bias, the clusters' centres
@@ -258,11 +306,17 @@ class Model(LatentModel):
         Raises TrainingError where there are fewer cells than components.
         """
         if len(seen) < self.n_components:
-            raise TrainingError(f"{self.n_components} components cannot be placed by {len(seen)} cells")
+            raise TrainingError(
+                f"{self.n_components} components cannot be placed by {len(seen)} cells"
+            )
         was_training = self.training
         self.eval()
-        k_means = KMeans(self.n_components, n_init=10, random_state=int(torch.randint(2**31 - 1, ())))
-        cluster = torch.from_numpy(k_means.fit(means.cpu().numpy()).labels_).to(means.device, torch.int64)
+        k_means = KMeans(
+            self.n_components, n_init=10, random_state=int(torch.randint(2**31 - 1, ()))
+        )
+        cluster = torch.from_numpy(k_means.fit(means.cpu().numpy()).labels_).to(
+            means.device, torch.int64
+        )
         member = one_hot(cluster, self.n_components).to(means.dtype)
         member_share = member / member.sum(0).clamp(min=1)
         q = self.posterior(seen, condition)
@@ -275,7 +329,10 @@ class Model(LatentModel):
     def set_components(self, mean: Tensor, log_var: Tensor) -> None:
         """Set the bias of the components' last layer to means and log-variances (K, L), and shrink its weights to a tenth."""
         if self.hp.bounded:
-            mean, log_var = inverse_soft_clip(mean, *MEAN_BOUNDS), inverse_soft_clip(log_var, *LOG_VAR_BOUNDS)
+            mean, log_var = (
+                inverse_soft_clip(mean, *MEAN_BOUNDS),
+                inverse_soft_clip(log_var, *LOG_VAR_BOUNDS),
+            )
         self.last_component_layer.bias.copy_(torch.stack([mean, log_var], dim=1).flatten())
         self.last_component_layer.weight.mul_(0.1)
 
@@ -287,14 +344,18 @@ class Model(LatentModel):
         for _ in range(500):
             i = torch.randint(len(label), (512,), device=label.device)
             z = draw_normal(q.z_mean[i], q.z_log_var[i])
-            classified = self.classified(z, q.hidden[i], None if condition is None else condition[i])
+            classified = self.classified(
+                z, q.hidden[i], None if condition is None else condition[i]
+            )
             cross_entropy(self.classifier(classified), label[i]).backward()
             optimizer.step(1e-2)
 
     def encode(self, seen: Tensor, condition: Tensor | None = None) -> Latents:
         """Return mean and one draw of q(z|x) and of q(w|x), and the responsibilities q(y) at the mean of z."""
         q = self.posterior(seen, condition)
-        responsibilities = torch.softmax(self.classifier(self.classified(q.z_mean, q.hidden, condition)), dim=-1)
+        responsibilities = torch.softmax(
+            self.classifier(self.classified(q.z_mean, q.hidden, condition)), dim=-1
+        )
         z, w = draw_normal(q.z_mean, q.z_log_var), draw_normal(q.w_mean, q.w_log_var)
         return Latents(q.z_mean, z, responsibilities, q.w_mean, w)
 
@@ -310,14 +371,28 @@ class Model(LatentModel):
         n * K * C cells, n * K without conditions: the draw of w changes slowest, then the component, then the condition.
         """
         n_conditions = max(self.n_conditions, 1)
-        w = torch.randn(n, self.hp.w_dim).to(self.share_logits).repeat_interleave(n_conditions, dim=0)
+        w = (
+            torch.randn(n, self.hp.w_dim)
+            .to(self.share_logits)
+            .repeat_interleave(n_conditions, dim=0)
+        )
         of_w = torch.eye(n_conditions).to(w).repeat(n, 1) if self.n_conditions else None
         mean, log_var = self.w_prior(w, of_w)
-        mean, log_var = self.components(mean + (0.5 * log_var).exp() * w, of_w)  # (n * C, K, L) each
+        mean, log_var = self.components(
+            mean + (0.5 * log_var).exp() * w, of_w
+        )  # (n * C, K, L) each
         z = draw_normal(mean, log_var) if sample else mean
         z = z.unflatten(0, (n, n_conditions)).transpose(1, 2).flatten(0, 2)
-        component = torch.arange(self.n_components, device=z.device).repeat_interleave(n_conditions).repeat(n)
-        condition = torch.eye(n_conditions).to(z).repeat(n * self.n_components, 1) if self.n_conditions else None
+        component = (
+            torch.arange(self.n_components, device=z.device)
+            .repeat_interleave(n_conditions)
+            .repeat(n)
+        )
+        condition = (
+            torch.eye(n_conditions).to(z).repeat(n * self.n_components, 1)
+            if self.n_conditions
+            else None
+        )
         return self.generated(z, sample, condition, component)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sclatent.models.base import Batch, LatentModel, Latents
 from sclatent.models.hyperparameters import BaseHyperparameters
-from sclatent.principal import principal_axes
+from sclatent.nn.principal_axes import principal_axes
 
 
 class Hyperparameters(BaseHyperparameters):
@@ -22,7 +22,9 @@ class Model(LatentModel):
 
     closed_form = True
 
-    def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
+    def __init__(
+        self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters
+    ):
         super().__init__(n_features, n_vars, n_conditions, hyperparameters)
         self.register_buffer("mean", torch.zeros(n_vars))
         self.register_buffer("components", torch.zeros(self.latent_dim, n_vars))
@@ -35,7 +37,9 @@ class Model(LatentModel):
 
     def loss(self, batch: Batch, progress: float = 1.0) -> dict[str, Tensor]:
         """The squared error of the reconstruction."""
-        return {"loss": (batch.x - self.decode(self.encode(batch.seen).mean)).square().sum(-1).mean()}
+        return {
+            "loss": (batch.x - self.decode(self.encode(batch.seen).mean)).square().sum(-1).mean()
+        }
 
     def encode(self, seen: Tensor, condition: Tensor | None = None) -> Latents:
         """Project cells seen (B, G) on the components: both mean and sample."""

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from sclatent.distributions import draw_normal, kl_standard_normal
-from sclatent.likelihoods import LIKELIHOODS
 from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
 from sclatent.models.hyperparameters import VariationalHyperparameters
-from sclatent.networks import hidden_layers, mlp, soft_clip
+from sclatent.nn.divergences import draw_normal, kl_standard_normal
+from sclatent.nn.layers import hidden_layers, mlp, soft_clip
+from sclatent.nn.likelihoods import LIKELIHOODS
 
 LARGEST_LOG_VAR = 20.0  # the exponential of 89 is infinite in float32, and the slope of an infinite loss is not a number
 
@@ -29,17 +29,26 @@ class Model(LatentModel):
     stochastic = True
 
     def __init__(
-        self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: VariationalHyperparameters, n_decoded: int = 0
+        self,
+        n_features: int,
+        n_vars: int,
+        n_conditions: int,
+        hyperparameters: VariationalHyperparameters,
+        n_decoded: int = 0,
     ):
         super().__init__(n_features, n_vars, n_conditions, hyperparameters)
         hp = hyperparameters
         self.beta, self.warmup, self.bounded = hp.beta, hp.warmup, hp.bounded
         self.settled = hp.warmup
-        self.trunk = hidden_layers(n_features + n_conditions, hp.encoder_hidden, hp, hp.linear_first)
+        self.trunk = hidden_layers(
+            n_features + n_conditions, hp.encoder_hidden, hp, hp.linear_first
+        )
         self.mean_head = self.head(hp)
         self.log_var_head = self.head(hp)
         self.decoder = hidden_layers(self.latent_dim + n_decoded, hp.decoder_hidden, hp)
-        self.likelihood = LIKELIHOODS[hp.likelihood]([self.latent_dim + n_decoded, *hp.decoder_hidden][-1], n_vars, hp)
+        self.likelihood = LIKELIHOODS[hp.likelihood](
+            [self.latent_dim + n_decoded, *hp.decoder_hidden][-1], n_vars, hp
+        )
 
     @property
     def sparse_widths(self) -> tuple[int, int] | None:
@@ -50,7 +59,12 @@ class Model(LatentModel):
 
     def head(self, hp: VariationalHyperparameters) -> nn.Module:
         """Return a new head, trunk -> head_hidden -> L."""
-        return mlp([self.n_features + self.n_conditions, *hp.encoder_hidden][-1], hp.head_hidden, self.latent_dim, hp)
+        return mlp(
+            [self.n_features + self.n_conditions, *hp.encoder_hidden][-1],
+            hp.head_hidden,
+            self.latent_dim,
+            hp,
+        )
 
     def gaussian(self, h: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log-variance, (B, L) each, from the trunk's output."""

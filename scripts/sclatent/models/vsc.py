@@ -7,24 +7,35 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from sclatent.distributions import draw_normal, kl_spike_and_slab
 from sclatent.models import vae
 from sclatent.models.base import Batch, Latents
 from sclatent.models.hyperparameters import Share, VariationalHyperparameters
+from sclatent.nn.divergences import draw_normal, kl_spike_and_slab
 
 
 class Hyperparameters(VariationalHyperparameters):
     """Those of any variational autoencoder, and the spike's."""
 
-    alpha: float = Field(0.5, gt=0, lt=1, description="prior probability that a latent dimension is in use")
-    spike: Literal["neg_relu", "logit"] = Field("logit", description="gamma from its head; neg_relu in the PBMC3k report")
-    mask: Literal["soft", "hard"] = Field("soft", description="mask of draws; hard: exactly 0 or 1, the soft one's slope")
-    sharpness: float = Field(50.0, gt=0, description="steepness c of the soft mask that switches a latent dimension on")
+    alpha: float = Field(
+        0.5, gt=0, lt=1, description="prior probability that a latent dimension is in use"
+    )
+    spike: Literal["neg_relu", "logit"] = Field(
+        "logit", description="gamma from its head; neg_relu in the PBMC3k report"
+    )
+    mask: Literal["soft", "hard"] = Field(
+        "soft", description="mask of draws; hard: exactly 0 or 1, the soft one's slope"
+    )
+    sharpness: float = Field(
+        50.0, gt=0, description="steepness c of the soft mask that switches a latent dimension on"
+    )
     final_sharpness: float | None = Field(
         None, gt=0, description="c at the end of training, with a linear rise; none: c is constant"
     )
     spike_warmup: list[Share] | None = Field(
-        None, min_length=2, max_length=2, description="[start, end], shares of training between which the slab sets in"
+        None,
+        min_length=2,
+        max_length=2,
+        description="[start, end], shares of training between which the slab sets in",
     )
 
     @field_validator("spike_warmup")
@@ -45,7 +56,9 @@ class Model(vae.Model):
     information; the divergence does not. Source: Tonolini et al. 2019.
     """
 
-    def __init__(self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters):
+    def __init__(
+        self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters
+    ):
         super().__init__(n_features, n_vars, n_conditions, hyperparameters)
         hp = hyperparameters
         self.alpha, self.spike, self.mask = hp.alpha, hp.spike, hp.mask
@@ -54,7 +67,9 @@ class Model(vae.Model):
         self.settled = max(hp.warmup, *(hp.spike_warmup or [0]))
         self.spike_head = self.head(hp)
 
-    def posterior(self, seen: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def posterior(
+        self, seen: Tensor, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return mean, log-variance, log gamma and log(1 - gamma) of q(z|x), (B, L) each."""
         h = self.trunk(seen)
         a = self.spike_head(h)
@@ -70,20 +85,32 @@ class Model(vae.Model):
         soft = torch.sigmoid(c * (u + gamma - 1))
         return soft if self.mask == "soft" else (u > 1 - gamma) + (soft - soft.detach())
 
-    def draw(self, mean: Tensor, log_var: Tensor, log_gamma: Tensor, progress: float = 1.0) -> Tensor:
+    def draw(
+        self, mean: Tensor, log_var: Tensor, log_gamma: Tensor, progress: float = 1.0
+    ) -> Tensor:
         """Return one differentiable draw from q(z|x), (B, L)."""
         share = vae.rise(progress, *self.spike_warmup) if self.spike_warmup else 1.0
-        return self.draw_mask(log_gamma.exp(), progress) * draw_normal(share * mean, share * log_var)
+        return self.draw_mask(log_gamma.exp(), progress) * draw_normal(
+            share * mean, share * log_var
+        )
 
     def loss(self, batch: Batch, progress: float = 1.0) -> dict[str, Tensor]:
         """The negative evidence bound, the reconstruction, the divergences of slab and spike; share of gamma above 1/2."""
         mean, log_var, log_gamma, log_off = self.posterior(batch.seen)
         z = self.draw(mean, log_var, log_gamma, progress)
         reconstruction = self.likelihood.nll(self.decoder(z), batch.x).mean()
-        slab, spike = (part.mean() for part in kl_spike_and_slab(mean, log_var, log_gamma, log_off, self.alpha))
+        slab, spike = (
+            part.mean() for part in kl_spike_and_slab(mean, log_var, log_gamma, log_off, self.alpha)
+        )
         loss = reconstruction + self.beta * vae.rise(progress, 0, self.warmup) * (slab + spike)
         active = (log_gamma > log_off).to(loss.dtype).mean()
-        return {"loss": loss, "reconstruction": reconstruction, "kl_slab": slab, "kl_spike": spike, "active": active}
+        return {
+            "loss": loss,
+            "reconstruction": reconstruction,
+            "kl_slab": slab,
+            "kl_spike": spike,
+            "active": active,
+        }
 
     def encode(self, seen: Tensor, condition: Tensor | None = None) -> Latents:
         """Return the exact mean of draws at the end of training, E[mask] mean, and a draw.
@@ -93,7 +120,9 @@ class Model(vae.Model):
         """
         mean, log_var, log_gamma, _ = self.posterior(seen)
         c, gamma = self.final_sharpness, log_gamma.exp()
-        expected = gamma if self.mask == "hard" else (softplus(c * gamma) - softplus(c * (gamma - 1))) / c
+        expected = (
+            gamma if self.mask == "hard" else (softplus(c * gamma) - softplus(c * (gamma - 1))) / c
+        )
         return Latents(expected * mean, self.draw(mean, log_var, log_gamma))
 
     def draw_prior(self, n: int) -> Tensor:

@@ -1,0 +1,1 @@
+"""Two- and three-dimensional maps of latents."""

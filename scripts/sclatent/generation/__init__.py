@@ -1,0 +1,1 @@
+"""Cells drawn from models and their scores."""

@@ -1,0 +1,1 @@
+"""Parts of neural networks: layers, likelihoods, divergences, the optimiser."""

@@ -1,0 +1,1 @@
+"""Prediction of treated cells and its scores."""

@@ -1,0 +1,72 @@
+"""What a run that failed leaves unsaid: jobs that were killed, a disk that is full, a clock that was moved, jobs elsewhere."""
+
+import logging
+import re
+import signal
+from pathlib import Path
+
+_ENDED = re.compile(
+    r"(?:died with <Signals\.(?P<signal>\w+): |returned non-zero exit status (?P<status>\d+)\b)"
+)
+_JOB = re.compile(
+    r"^ *Error in rule \w+:$.*?^ *log: (?:results/logs/)?(?P<log>[^\s,]+)\.log\b",
+    re.MULTILINE | re.DOTALL,
+)
+# Where Snakemake names the log that Slurm kept of a job that failed.
+_ON_SLURM = re.compile(r"^ *log: .*?(/\S+/slurm_logs/\S+\.log)\b", re.MULTILINE)
+AGAIN = "run the same command again"
+# What Snakemake itself says of faults that are not of a job, and what to say instead.
+FAULTS = {
+    "No space left on device": f"no room is left on a disk; make room and {AGAIN}",
+    "Disk quota exceeded": f"the quota on a disk is used up; make room and {AGAIN}",
+    "Read-only file system": f"a disk can only be read; mount it so that it can be written to and {AGAIN}",
+    "Permission denied": f"files or folders may not be written to; change their permissions and {AGAIN}",
+    "has older modification time": f"the clock was moved during the run; when it is right, {AGAIN}",
+}
+
+
+def explain(log: str) -> list[str]:
+    """Return, a line each, which jobs were killed and which faults the machine had, with the cure.
+
+    log: what Snakemake logged of the run. What a job says itself is not in there; of jobs on Slurm, whose words do not reach the
+    terminal, it is read from the logs that Slurm kept.
+    """
+    lines, place = [], 0
+    for path in dict.fromkeys(_ON_SLURM.findall(log)):
+        lines += _said_on_slurm(Path(path).read_text(errors="replace"))
+    for ended in _ENDED.finditer(log):
+        name = _signal(ended)
+        job = _JOB.search(log, max(place, ended.end()))
+        if name is None or job is None:
+            continue
+        place = job.end()
+        killed = (
+            f"{job['log'].replace('/', ' ')} was ended by {name}, by hand or because memory ran out"
+        )
+        lines.append(
+            f"{killed}; {AGAIN}" + ", and it goes on where it was" * job["log"].startswith("train/")
+        )
+    return list(dict.fromkeys(lines)) + [cure for words, cure in FAULTS.items() if words in log]
+
+
+def in_words(record: logging.LogRecord) -> bool:
+    """Filter of Snakemake's log: say a fault of the machine that Snakemake stumbles over in a line, not by a traceback."""
+    text = record.getMessage()
+    cures = [cure for words, cure in FAULTS.items() if words in text]
+    if cures and "Traceback" in text:
+        record.msg, record.args = "\n".join(f"sclatent: {cure}" for cure in cures), None
+    return True
+
+
+def _said_on_slurm(log: str) -> list[str]:
+    """Return what jobs said of themselves before they failed, and what there is to explain."""
+    jobs = {job["log"].replace("/", " ") for job in _JOB.finditer(log)}
+    return [line for line in log.splitlines() if line.partition(": ")[0] in jobs] + explain(log)
+
+
+def _signal(ended: re.Match) -> str | None:
+    """Return the name of the signal that ended a job, None where it ended by itself or because the user stopped the run."""
+    name = ended["signal"] or next(
+        (s.name for s in signal.Signals if s + 128 == int(ended["status"])), None
+    )
+    return None if name == "SIGINT" else name

@@ -24,7 +24,8 @@ templates_path = ["_templates"]
 # Links to headings, as in `scores.md#floors-and-ceilings`, work in the build as they do on the forge.
 myst_heading_anchors = 3
 
-autosummary_ignore_module_all = False
+# Docstrings write code between single backticks.
+default_role = "code"
 autodoc_member_order = "bysource"
 # Every section of the configuration has this attribute of pydantic's; its fields are in the configuration reference.
 autodoc_default_options = {"members": True, "exclude-members": "model_config"}

@@ -4,6 +4,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from pydantic import BaseModel
+
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT / "scripts"))
 
@@ -21,15 +23,30 @@ extensions = [
 exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 
-# Links to headings, as in `scores.md#floors-and-ceilings`, work in the build as they do on the forge.
+# Links to headings, as in `scores.md#clusters`, work in the build as they do on the forge.
 myst_heading_anchors = 3
 
 # Docstrings write code between single backticks.
 default_role = "code"
 autodoc_member_order = "bysource"
-# Every section of the configuration has this attribute of pydantic's; its fields are in the configuration reference.
+autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 napoleon_google_docstring = False
+add_module_names = False
 
 html_theme = "furo"
 html_title = f"sclatent {release}"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
+
+
+def without_fields(app, what, name, obj, options, signature, returned):
+    """Leave out the fields of pydantic classes, which are in the configuration reference."""
+    if what == "class" and issubclass(obj, BaseModel):
+        return "", None
+    return None
+
+
+def setup(app):
+    """Connect the function above with autodoc."""
+    app.connect("autodoc-process-signature", without_fields)

@@ -1,6 +1,7 @@
 """The README and the documentation: length, links, examples and the order of the pages."""
 
 import re
+from copy import deepcopy
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,6 +10,7 @@ import yaml
 from conftest import PROJECT
 from markdown_it import MarkdownIt
 from mdit_py_plugins.anchors import anchors_plugin
+from snakemake.utils import update_config
 
 from sclatent.config.load import load
 
@@ -42,15 +44,6 @@ EXAMPLES = [
 
 def named(path: Path) -> str:
     return str(path.relative_to(PROJECT))
-
-
-def merged(config: dict, changes: dict) -> dict:
-    """What Snakemake makes of two configuration files: the second over the first, key by key."""
-    both = dict(config)
-    for key, value in changes.items():
-        inner = isinstance(value, dict) and isinstance(both.get(key), dict)
-        both[key] = merged(both[key], value) if inner else value
-    return both
 
 
 def tokens_of(page: Path) -> list:
@@ -143,5 +136,6 @@ def test_the_example_of_the_readme_is_the_tested_one():
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_the_examples_of_the_configuration_are_valid(example, raw_config):
-    effective = load(merged(raw_config, yaml.safe_load(example)))
-    assert effective.run == ["mine"]
+    config = deepcopy(raw_config)
+    update_config(config, yaml.safe_load(example))
+    assert load(config).run == ["mine"]

@@ -37,6 +37,7 @@ lint: $(BIN)/.ready  ## check format and style, and lint the workflow
 	@ruff check scripts tests .ci
 	@ruff format --check scripts tests .ci
 	@snakefmt --check Snakefile workflow
+	@PYTHONPATH=scripts lint-imports --no-logo
 	@snakemake --lint
 
 format: $(BIN)/.ready  ## format all code

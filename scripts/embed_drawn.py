@@ -2,7 +2,8 @@
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
-from sclatent.generation.maps import SEED, drawn_map
+from sclatent.common.vocabulary import EVALUATION_SEED
+from sclatent.generation.maps import drawn_map
 from sclatent.io.matrices import read_matrix, write_matrix
 
 
@@ -11,7 +12,7 @@ def main(snakemake):
     drawn = {
         model: read_matrix(path) for model, path in zip(params.models, files.drawn, strict=True)
     }
-    make_deterministic(SEED, params.threads)
+    make_deterministic(EVALUATION_SEED, params.threads)
     maps = drawn_map(read_matrix(files.data), drawn, params.n_neighbors)
     write_matrix(
         maps, snakemake.output[0], "drawn_map", provenance(snakemake, [files.data, *files.drawn])

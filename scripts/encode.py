@@ -10,7 +10,7 @@ from sclatent.io.matrices import read_obs, write_matrix
 from sclatent.io.records import read_record
 from sclatent.training.devices import choose_device, device_name
 from sclatent.training.encode import encode, loss_to_choose_by
-from sclatent.training.loop import or_reason
+from sclatent.training.failures import or_reason
 from sclatent.training.run import read_conditions
 from sclatent.training.saved import load_trained
 

@@ -5,6 +5,7 @@ import pandas as pd
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
+from sclatent.common.vocabulary import EVALUATION_SEED
 from sclatent.generation.drawn import as_matrix, no_cells
 from sclatent.generation.scores import MEASURED, Real, draw, score_drawn, tag_components
 from sclatent.io.absent import absent_table
@@ -13,10 +14,8 @@ from sclatent.io.matrices import read_matrix, write_matrix
 from sclatent.io.records import read_record
 from sclatent.io.tables import as_kind, concat_tables, write_table
 from sclatent.training.devices import choose_device, device_name
-from sclatent.training.loop import or_reason
+from sclatent.training.failures import or_reason
 from sclatent.training.saved import load_trained
-
-SEED = 0  # of what is compared with, the same for all models and seeds
 
 
 def main(snakemake):
@@ -28,8 +27,8 @@ def main(snakemake):
     )
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     adata, latents = read_matrix(files.data), read_matrix(files.latents)
-    make_deterministic(SEED, params.threads)
-    real = Real(adata.X, adata.obs, SEED)
+    make_deterministic(EVALUATION_SEED, params.threads)
+    real = Real(adata.X, adata.obs, EVALUATION_SEED)
     training = (adata.obs["split"] == "train").to_numpy()
     total = float(np.median(np.asarray(np.expm1(adata.X[training]).sum(axis=1))))
     encoded = adata.obs.loc[latents.obs_names]

@@ -4,6 +4,7 @@ from functools import partial
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
+from sclatent.common.vocabulary import EVALUATION_SEED
 from sclatent.io.absent import absent_table
 from sclatent.io.records import read_record
 from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
@@ -11,10 +12,8 @@ from sclatent.perturbation.by_models import predictions_of_model
 from sclatent.perturbation.scores import score_targets, with_bounds
 from sclatent.perturbation.targets import read_treated
 from sclatent.training.devices import choose_device, device_name
-from sclatent.training.loop import or_reason
+from sclatent.training.failures import or_reason
 from sclatent.training.saved import load_trained
-
-SEED = 0  # of what is drawn in scoring, the same for all models and seeds, floors and ceilings
 
 
 def main(snakemake):
@@ -42,7 +41,7 @@ def main(snakemake):
             predictions_of_model, trained, record["conditions"], params.condition, cells
         )
         found, reason = or_reason(
-            lambda predict=predict: score_targets(cells, markers, predict, SEED)
+            lambda predict=predict: score_targets(cells, markers, predict, EVALUATION_SEED)
         )
         scores, responses, absent = found or (None, None, [("all", reason)])
         missing.append(absent_table("perturbation", params.dataset, absent, model, seed))

@@ -2,6 +2,7 @@
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
+from sclatent.common.vocabulary import EVALUATION_SEED
 from sclatent.io.absent import absent_table
 from sclatent.io.tables import as_kind, concat_tables, write_table
 from sclatent.perturbation.scores import (
@@ -13,20 +14,21 @@ from sclatent.perturbation.scores import (
 )
 from sclatent.perturbation.targets import read_treated
 
-SEED = 0
-
 
 def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
-    make_deterministic(SEED, params.threads)
+    make_deterministic(EVALUATION_SEED, params.threads)
     cells = read_treated(files.data, params.held_out)
     real = real_responses(cells)
     markers = rank_markers(real)
     scores, predicted, missing = score_targets(
-        cells, markers, lambda target: predictions_without_model(cells, target, SEED), SEED
+        cells,
+        markers,
+        lambda target: predictions_without_model(cells, target, EVALUATION_SEED),
+        EVALUATION_SEED,
     )
     scores = with_bounds(scores, scores).assign(dataset=params.dataset)
-    origin = provenance(snakemake, [files.data], SEED)
+    origin = provenance(snakemake, [files.data], EVALUATION_SEED)
     write_table(markers, output.markers, "markers", origin)
     write_table(as_kind(scores, "perturbation"), output.scores, "perturbation", origin)
     write_table(

@@ -4,6 +4,7 @@ import pandas as pd
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
+from sclatent.common.vocabulary import EVALUATION_SEED
 from sclatent.data.preprocess import preprocess
 from sclatent.io.matrices import read_large_matrix, write_matrix
 from sclatent.io.tables import write_table
@@ -11,7 +12,7 @@ from sclatent.io.tables import write_table
 
 def main(snakemake):
     counts, params, output = snakemake.input.counts, snakemake.params, snakemake.output
-    make_deterministic(0, params.threads)
+    make_deterministic(EVALUATION_SEED, params.threads)
     adata, steps, cells = preprocess(read_large_matrix(counts), **params.settings)
     if params.clusters is not None:
         from sclatent.clustering.of_dataset import (

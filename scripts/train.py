@@ -6,13 +6,13 @@ import pandas as pd
 
 from _job import provenance, run, terminal
 from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.families.base import explains_counts
 from sclatent.io.contracts import TABLES
 from sclatent.io.expression import read_genes
 from sclatent.io.tables import write_table
-from sclatent.models.hyperparameters import explains_counts
 from sclatent.training.checkpoints import Checkpoint
 from sclatent.training.devices import choose_device, device_name, usable_precision
-from sclatent.training.loop import or_reason
+from sclatent.training.failures import or_reason
 from sclatent.training.run import align, read_training_data, train_run, without_held_out
 from sclatent.training.saved import save_run
 

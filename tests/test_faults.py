@@ -56,7 +56,7 @@ def whole(tmp_path_factory) -> Workflow:
     """A finished run that nothing disturbed, of code that can be held."""
     workflow = Workflow(tmp_path_factory.mktemp("whole"))
     workflow.configure(run=["s"], models={"a": MODEL}, studies={"s": STUDY})
-    trainer = workflow.folder / "scripts" / "sclatent" / "training.py"
+    trainer = workflow.folder / "scripts" / "sclatent" / "training" / "loop.py"
     text = re.sub(r"CHECKPOINT_EVERY = \d+", "CHECKPOINT_EVERY = 0", trainer.read_text())
     saving = f"{' ' * 16}_save(checkpoint, course, model, optimizer)\n"
     assert saving in text
@@ -597,7 +597,7 @@ def test_a_clock_that_is_set_back_during_a_run_is_named(run, whole):
 
 
 def test_code_from_the_future_is_named_and_results_that_look_old_are_made_again(run, whole):
-    code = run.folder / "scripts" / "sclatent" / "cells.py"
+    code = run.folder / "scripts" / "sclatent" / "training" / "batches.py"
     in_days(code, 1)
     in_days(run.folder / LATENTS, -9000)
     (line,) = failed(run, LATENTS)

@@ -11,14 +11,13 @@ from conftest import write_by_hand
 from scipy import sparse
 
 from sclatent.common.errors import UserError
+from sclatent.common.vocabulary import ALL, OVER_GROUPS, OVER_TYPES, UNNAMED
 from sclatent.data.ingest import ingest, percent_mito
 from sclatent.data.preprocess import preprocess
 from sclatent.data.readers.registry import read, read_annotation
-from sclatent.generation.drawn import ALL, UNNAMED
 from sclatent.io import blocks
 from sclatent.io.blocks import is_lazy
 from sclatent.io.matrices import read_large_matrix, read_matrix, write_matrix
-from sclatent.report.summary import OVER_GROUPS, OVER_TYPES
 
 N_CELLS, N_GENES = 12, 6
 COUNTS = np.random.default_rng(0).poisson(2, (N_CELLS, N_GENES)).astype(np.int32)

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch.distributions import Bernoulli, NegativeBinomial, Normal
 
-from sclatent.models.hyperparameters import COUNTS, Likelihood, VariationalHyperparameters
+from sclatent.families.base import COUNTS, Likelihood, VariationalHyperparameters
 from sclatent.nn.likelihoods import (
     LIKELIHOODS,
     nb_log_prob,

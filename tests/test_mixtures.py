@@ -13,9 +13,10 @@ from torch.distributions import Normal, kl_divergence
 
 from sclatent.common.errors import TrainingError
 from sclatent.data.readers.blobs import make_blobs
-from sclatent.models import hyperparameters_class, load_family
+from sclatent.families.registry import hyperparameters_class
 from sclatent.models.base import Batch
 from sclatent.models.gmvae import LOG_VAR_BOUNDS, MEAN_BOUNDS, inverse_soft_clip
+from sclatent.models.registry import load_family
 from sclatent.nn.divergences import collapsed_dirichlet, kl_categorical, kl_standard_normal
 from sclatent.nn.layers import soft_clip
 

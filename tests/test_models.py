@@ -11,16 +11,17 @@ from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from sclatent.common.errors import TrainingError
-from sclatent.models import family_names, hyperparameters_class, load_family
+from sclatent.families.base import COUNTS
+from sclatent.families.registry import family_names, hyperparameters_class
 from sclatent.models.base import Batch
-from sclatent.models.hyperparameters import COUNTS
+from sclatent.models.registry import load_family
 from sclatent.nn.layers import Linear
 
 N, G, C = 60, 20, 3  # cells, genes, conditions
 FAMILIES = family_names()
 HYPERPARAMETERS = {family: hyperparameters_class(family) for family in FAMILIES}
-TRAINED = [family for family in FAMILIES if not load_family(family).closed_form]
-STOCHASTIC = [family for family in FAMILIES if load_family(family).stochastic]
+TRAINED = [family for family in FAMILIES if not hyperparameters_class(family).closed_form]
+STOCHASTIC = [family for family in FAMILIES if hyperparameters_class(family).generative]
 CONDITIONAL = [family for family in FAMILIES if HYPERPARAMETERS[family].conditional]
 WITH_BETA = [family for family in FAMILIES if "beta" in HYPERPARAMETERS[family].model_fields]
 
@@ -118,7 +119,7 @@ def fit(model, x):
 def model_and_cells(family, **hyperparameters):
     """A model, fitted if it has a closed form, and cells for it."""
     model, cells = build(family, **hyperparameters), batch(family, **hyperparameters)
-    if model.closed_form:
+    if model.hp.closed_form:
         fit(model, cells.x)
     return model, cells
 
@@ -175,7 +176,7 @@ def test_every_family_keeps_the_interface(family, variant):
         assert all(part.shape == () and torch.isfinite(part) for part in parts.values())
     latents = model.encode(cells.seen, cells.condition)
     assert latents.mean.shape == latents.sample.shape == (N, 4)
-    assert model.stochastic == (not torch.equal(latents.mean, latents.sample))
+    assert model.hp.generative == (not torch.equal(latents.mean, latents.sample))
     expected = model.decode(latents.mean, cells.condition)
     drawn = model.decode(latents.mean, cells.condition, sample=True)
     assert expected.shape == drawn.shape == (N, G)
@@ -328,7 +329,7 @@ def outcome(family, **hyperparameters):
     """What a hyper-parameter can change: losses in the midst of training, latents and decoded draws."""
     model, cells = build(family, **hyperparameters), batch(family)
     cells = cells_as(cells, lambda x: (x > 0).float())  # which any likelihood takes
-    if model.closed_form:
+    if model.hp.closed_form:
         fit(model, cells.x)
     torch.manual_seed(2)
     parts = [

@@ -20,10 +20,10 @@ from test_summary import Named
 import paper as script
 from sclatent.common.errors import UserError
 from sclatent.config.load import Config, floors, load
+from sclatent.families.base import Likelihood
+from sclatent.families.registry import family_names
 from sclatent.io.contracts import TABLES
 from sclatent.io.tables import as_kind, write_table
-from sclatent.models import family_names
-from sclatent.models.hyperparameters import Likelihood
 from sclatent.report.paper import (
     SHOWN,
     SUMMARIES,

@@ -16,8 +16,8 @@ ALONE = """
 import time
 from pathlib import Path
 
-from sclatent.models import pca
-from sclatent.models.hyperparameters import BaseHyperparameters
+from sclatent.families.registry import pca
+from sclatent.families.base import BaseHyperparameters
 
 
 class Hyperparameters(BaseHyperparameters):

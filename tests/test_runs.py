@@ -12,9 +12,9 @@ from sklearn import decomposition
 
 from sclatent.common.errors import LeakError, TrainingError, UserError
 from sclatent.config.load import Training, load
+from sclatent.families.base import explains_counts
+from sclatent.families.registry import hyperparameters_class
 from sclatent.io.expression import Values, read_genes, read_values
-from sclatent.models import hyperparameters_class
-from sclatent.models.hyperparameters import explains_counts
 from sclatent.nn.principal_axes import principal_axes
 from sclatent.training.batches import Cells
 from sclatent.training.encode import encode

@@ -28,8 +28,8 @@ from pathlib import Path
 import torch
 from pydantic import Field
 
-from sclatent.models import pca
-from sclatent.models.hyperparameters import BaseHyperparameters
+from sclatent.families.registry import pca
+from sclatent.families.base import BaseHyperparameters
 
 
 class Hyperparameters(BaseHyperparameters):

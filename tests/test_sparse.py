@@ -6,8 +6,9 @@ import torch
 from scipy import sparse
 
 from sclatent.config.load import Training
+from sclatent.families.registry import hyperparameters_class
 from sclatent.io.expression import Values
-from sclatent.models import hyperparameters_class, load_family
+from sclatent.models.registry import load_family
 from sclatent.nn.layers import Linear
 from sclatent.nn.likelihoods import squared_error
 from sclatent.nn.linear_error import linear_squared_error

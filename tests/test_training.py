@@ -15,15 +15,17 @@ from scipy import sparse
 
 from sclatent.common.errors import TrainingError, UserError
 from sclatent.config.load import Training
+from sclatent.families.registry import family_names, hyperparameters_class
 from sclatent.io.expression import Values
-from sclatent.models import family_names, hyperparameters_class, load_family
+from sclatent.models.registry import load_family
 from sclatent.nn.adam import Adam
 from sclatent.training import loop as training
 from sclatent.training.batches import Cells
 from sclatent.training.checkpoints import Checkpoint
 from sclatent.training.encode import encode
+from sclatent.training.failures import or_reason
 from sclatent.training.inputs import Input
-from sclatent.training.loop import or_reason, train
+from sclatent.training.loop import train
 from sclatent.training.model_with_input import Trained
 
 N, G = 61, 20  # of which one cell is left over in batches of 20
@@ -65,7 +67,7 @@ UNCONDITIONAL = [name for name in family_names() if not hyperparameters_class(na
 
 
 @pytest.mark.parametrize(
-    "family", [name for name in UNCONDITIONAL if not load_family(name).closed_form]
+    "family", [name for name in UNCONDITIONAL if not hyperparameters_class(name).closed_form]
 )
 def test_training_lowers_the_loss_and_repeats_exactly(family, values):
     histories, weights = [], []
@@ -518,7 +520,7 @@ def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bytes(tmp_pa
         folder.mkdir()
         workflow = Workflow(folder)
         workflow.configure(run=["s"], models={"m": model}, studies={"s": study})
-        trainer = folder / "scripts" / "sclatent" / "training.py"
+        trainer = folder / "scripts" / "sclatent" / "training" / "loop.py"
         trainer.write_text(
             re.sub(r"CHECKPOINT_EVERY = \d+", "CHECKPOINT_EVERY = 0", trainer.read_text())
         )

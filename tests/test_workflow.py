@@ -33,7 +33,7 @@ from torch import nn
 
 from sclatent.nn.likelihoods import squared_error
 from sclatent.models.base import LatentModel, Latents
-from sclatent.models.hyperparameters import BaseHyperparameters
+from sclatent.families.base import BaseHyperparameters
 
 
 class Hyperparameters(BaseHyperparameters):
@@ -253,7 +253,7 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
     trainings = {job for job in planned(finished) if job.startswith("Training")}
     assert trainings == {f"Training toy on pbmc68k_reduced, seed {seed}" for seed in (0, 7)}
     toy.write_text(TOY)
-    contracts = finished.folder / "scripts" / "sclatent" / "contracts.py"
+    contracts = finished.folder / "scripts" / "sclatent" / "io" / "contracts.py"
     contracts.write_text(contracts.read_text() + "\n# changed\n")
     assert planned(finished) == set()
     figures = finished.folder / "scripts" / "sclatent" / "figures"

@@ -21,8 +21,8 @@ from sclatent.io.imports import code_of
 from sclatent.config.datasets import without_treated
 from sclatent.data.locations import data_directories, own_files
 from sclatent.common.errors import UserError
-from sclatent.models import family_file, hyperparameters_class
-from sclatent.models.hyperparameters import explains_counts
+from sclatent.families.registry import family_files, hyperparameters_class
+from sclatent.families.base import explains_counts
 from sclatent.pipeline.failures import explain, in_words
 from sclatent.pipeline.preflight import check_own_files, prepare, reads_data, runs_jobs
 
@@ -79,7 +79,7 @@ def code(script, *others):
 
 def code_with_family(script):
     """Input function: `code` of a script that runs the model of the rule's wildcard."""
-    return lambda wildcards: code(script, family_file(MODELS[wildcards.model].family))
+    return lambda wildcards: code(script, *family_files(MODELS[wildcards.model].family))
 
 
 def growing(base, per_mb):

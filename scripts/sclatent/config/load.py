@@ -16,8 +16,8 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from sclatent.common.errors import CONTROL, UserError, nearest
 from sclatent.config.base import Name, Section, Title
 from sclatent.config.datasets import Dataset, File, differing_units, labels_of, without_treated
-from sclatent.models import hyperparameters_class
-from sclatent.models.hyperparameters import explains_counts
+from sclatent.families.base import explains_counts
+from sclatent.families.registry import hyperparameters_class
 
 WIDE = 50  # components of the PCA that stands beside all models
 SHORT = reprlib.Repr()  # of what a message quotes: aliases in a file can make it huge

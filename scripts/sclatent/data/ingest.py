@@ -15,13 +15,11 @@ from anndata.utils import make_index_unique
 from scipy import sparse
 
 from sclatent.common.errors import CONTROL, UserError, nearest
+from sclatent.common.vocabulary import LABELS, RESERVED
 from sclatent.io.blocks import LARGE, is_lazy, map_blocks, row_blocks
 
 logger = logging.getLogger(__name__)
 
-# Names that tables give to what is no type or condition: cells of any, components of none, and means.
-RESERVED = ("all", "no type", "mean of types", "mean of groups")
-LABELS = ("cell_type", "condition", "batch")
 MISSING = ["", "NA", "NaN", "nan", "None", "null"]  # how tables say that a label is not known
 ENSEMBL = re.compile(r"ENS[A-Z]*G\d{6,}")
 BARCODE = re.compile(

@@ -10,7 +10,7 @@ import scanpy as sc
 from scipy import sparse
 
 from sclatent.common.errors import LeakError, UserError, nearest
-from sclatent.data.ingest import LABELS
+from sclatent.common.vocabulary import LABELS
 from sclatent.io.blocks import (
     detected_per_column,
     detected_per_row,

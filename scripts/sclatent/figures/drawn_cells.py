@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sclatent.common.vocabulary import ALL, UNNAMED
 from sclatent.figures.style import (
     STYLE,
     UNMATCHED,
@@ -22,7 +23,6 @@ from sclatent.figures.style import (
     say,
     scatter,
 )
-from sclatent.generation.drawn import ALL, UNNAMED
 
 METRICS = {"two_sample_auc": "AUC", "right_label": "right label"}
 ORIGINS = {"real": Look("#BBBBBB", "o"), "drawn": Look("black", "o")}  # drawn for no type, too

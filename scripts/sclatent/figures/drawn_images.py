@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sclatent.common.vocabulary import ALL, UNNAMED
 from sclatent.figures.style import STYLE, WIDTH, say, without_ticks
-from sclatent.generation.drawn import ALL, UNNAMED
 
 PER_ROW = 10
 COLUMNS = 2

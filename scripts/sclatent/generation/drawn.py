@@ -6,9 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
-# Names that no label has, as ingestion sees to: of cells drawn for no type or condition in particular, and of a component that
-# stands for no type.
-ALL, UNNAMED = "all", "no type"
+from sclatent.common.vocabulary import UNNAMED
 
 
 class Drawn(NamedTuple):

@@ -7,12 +7,11 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from sclatent.common.vocabulary import ALL, EVALUATION_SEED
 from sclatent.embedding.umap_map import umap
-from sclatent.generation.drawn import ALL
 from sclatent.metrics.distances import principal_space, subsample
 
 MOST_REAL = 2000  # real cells of a map, about as many as are drawn
-SEED = 0
 
 
 def drawn_map(real: ad.AnnData, drawn: Mapping[str, ad.AnnData], n_neighbors: int) -> ad.AnnData:
@@ -21,14 +20,20 @@ def drawn_map(real: ad.AnnData, drawn: Mapping[str, ad.AnnData], n_neighbors: in
     real: file of the kind "preprocessed", of which at most MOST_REAL cells are taken at random. drawn: files of the kind "drawn"
     by model. The map is that of the leading principal components of these real cells alone.
     """
-    rows = np.sort(subsample(np.arange(real.n_obs), MOST_REAL, np.random.default_rng(SEED)))
+    rows = np.sort(
+        subsample(np.arange(real.n_obs), MOST_REAL, np.random.default_rng(EVALUATION_SEED))
+    )
     cells = real.X[rows].toarray()
-    space = principal_space(cells, seed=SEED)
+    space = principal_space(cells, seed=EVALUATION_SEED)
     placed, of_real = space.transform(cells), _labels(real.obs.iloc[rows], "real")
     tables, maps = [of_real.iloc[:0].assign(model="")], [np.empty((0, 2), dtype=np.float32)]
     for model, adata in drawn.items():
         if adata.n_obs:
-            maps.append(umap(np.concatenate([placed, space.transform(adata.X)]), n_neighbors, SEED))
+            maps.append(
+                umap(
+                    np.concatenate([placed, space.transform(adata.X)]), n_neighbors, EVALUATION_SEED
+                )
+            )
             tables.append(pd.concat([of_real, _labels(adata.obs, "drawn")]).assign(model=model))
     table = pd.concat(tables)
     table.index = pd.RangeIndex(len(table)).astype(str)

@@ -9,10 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from sclatent.generation.drawn import ALL, UNNAMED, Drawn
+from sclatent.common.vocabulary import ALL, FEWEST, UNNAMED
+from sclatent.generation.drawn import Drawn
 from sclatent.metrics.distances import principal_space
 from sclatent.metrics.expression import measure_cells
-from sclatent.perturbation.targets import FEWEST
 from sclatent.training.model_with_input import Trained
 
 N_DRAWN = 2000  # cells, about, that are drawn from a model

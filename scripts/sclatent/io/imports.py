@@ -11,7 +11,7 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parents[1]
 # Modules that describe or label files and cannot change a number in them; a change in one makes no result stale.
-PLUMBING = {"", "io", "common", "io.atomic", "io.contracts", "common.errors", "io.provenance"}
+PLUMBING = {"io.atomic", "io.contracts", "common.errors", "io.provenance"}
 
 
 def code_of(starts: Iterable[Path]) -> list[Path]:
@@ -50,9 +50,8 @@ def _imported_files(path: Path) -> set[Path]:
     own = {name for name in imported_names(path) if name.split(".")[0] == "sclatent"}
     modules = {name.removeprefix("sclatent").removeprefix(".") for name in own}
     candidates = [LIBRARY.joinpath(*module.split(".")) for module in modules - PLUMBING]
-    files = {
-        file for base in candidates for file in (base.with_suffix(".py"), base / "__init__.py")
-    }
+    # A package holds a docstring only, so what is imported is always a module.
+    files = {base.with_suffix(".py") for base in candidates}
     return {file for file in files if file.is_file()}
 
 

@@ -1,20 +1,11 @@
 """The deterministic autoencoder of the PBMC3k report."""
 
-from pydantic import Field
 from torch import Tensor
 
+from sclatent.families.ae import Hyperparameters
 from sclatent.models.base import Batch, LatentModel, Latents
-from sclatent.models.hyperparameters import AutoencoderHyperparameters
 from sclatent.nn.layers import hidden_layers, mlp
 from sclatent.nn.likelihoods import LIKELIHOODS
-
-
-class Hyperparameters(AutoencoderHyperparameters):
-    """Widths as for any autoencoder, and the activation of the latent."""
-
-    latent_relu: bool = Field(
-        True, description="ReLU on the latent, which is then non-negative, as in the PBMC3k report"
-    )
 
 
 class Model(LatentModel):

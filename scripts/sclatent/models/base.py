@@ -1,6 +1,7 @@
 """The interface of every model: how a batch becomes a loss, cells become latents, latents become expression, cells are drawn.
 
-A family is one file beside this one with two classes: `Hyperparameters` (read without importing the file) and `Model`.
+A family is two files of one name: `sclatent.families.<family>` with the class `Hyperparameters`, and one beside this file
+with the class `Model`.
 Randomness comes from torch's global generator, which `sclatent.common.determinism` seeds.
 """
 
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from sclatent.models.hyperparameters import BaseHyperparameters
+from sclatent.families.base import BaseHyperparameters
 
 
 class Batch(NamedTuple):
@@ -60,20 +61,15 @@ class LatentModel(nn.Module):
     conditions, 0 for families that see none. hyperparameters: those of the model's family.
     """
 
-    closed_form = False  # True where `fit` finds the optimum at once and there is nothing to train
-    settled = 0.0  # share of the training after which the loss is weighted as at its end; early stopping waits for it
-    flip_paths: tuple[
-        str, ...
-    ] = ()  # ways in which `flip` can be told to go; one empty text where there is one way
-    stochastic = (
-        False  # True where the posterior is a distribution, so that a sample differs from the mean
-    )
+    # Share of the training after which the loss has its final weights; early stopping waits for it.
+    settled = 0.0
 
     def __init__(
         self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: BaseHyperparameters
     ):
         super().__init__()
         self.n_features, self.n_vars, self.n_conditions = n_features, n_vars, n_conditions
+        self.hp = hyperparameters
         self.latent_dim = hyperparameters.latent_dim
 
     def fit(self, cells: Callable[[slice], Tensor], n_cells: int) -> None:

@@ -1,31 +1,11 @@
 """The conditional Gaussian mixture VAE, which predicts what a cell would be in another condition."""
 
-from typing import ClassVar, Literal, get_args
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from sclatent.families.cgmvae import Hyperparameters
 from sclatent.models import gmvae
-from sclatent.models.hyperparameters import MixtureHyperparameters
 from sclatent.nn.divergences import draw_normal
-
-FlipPath = Literal["w", "z", "z_shift", "sample"]
-
-
-class Hyperparameters(MixtureHyperparameters):
-    """Those of any mixture, where the condition enters, and the prior of w."""
-
-    conditional: ClassVar[bool] = True
-
-    concatenation: Literal["C", "C2"] = Field(
-        "C2",
-        description="what sees the condition: encoder and decoder (C), or the components and the classifier of z too (C2)",
-    )
-    w_prior: Literal["learned", "fixed"] = Field(
-        "fixed",
-        description="prior of w: learned for each condition, which parts conditions in w; or N(0, I), which mixes them",
-    )
 
 
 class Model(gmvae.Model):
@@ -34,8 +14,6 @@ class Model(gmvae.Model):
     With concatenation C2 c stands also beside w for the components, and beside z for a classifier of z. With a learned prior
     p(w|c) = N(mean(c), exp(log_var(c))), bounded as q(w|x, c) is, in the place of N(0, I). Source: Kolb 2022.
     """
-
-    flip_paths = get_args(FlipPath)
 
     def __init__(
         self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters
@@ -68,7 +46,7 @@ class Model(gmvae.Model):
         condition: Tensor,
         to: Tensor,
         label: Tensor | None = None,
-        path: FlipPath = "w",
+        path: str = "w",
         sample: bool = False,
     ) -> Tensor:
         """Return cells seen (B, F) in `condition` as expected in the conditions `to`, (B, C) one-hot each, or drawn: (B, G).

@@ -1,27 +1,13 @@
 """The conditional VAE in three variants: what the condition moves, the prior of the latent, the decoder, or both."""
 
-from typing import ClassVar, Literal
-
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from sclatent.families.cvae import Hyperparameters
 from sclatent.models import vae
 from sclatent.models.base import Generated, each_condition, with_condition
-from sclatent.models.hyperparameters import VariationalHyperparameters
 from sclatent.nn.divergences import draw_normal, kl_normal
 from sclatent.nn.layers import soft_clip
-
-
-class Hyperparameters(VariationalHyperparameters):
-    """Those of any variational autoencoder, and the place of the condition."""
-
-    conditional: ClassVar[bool] = True
-
-    variant: Literal["learned_prior", "forget", "both"] = Field(
-        "forget",
-        description="what the condition moves: the prior of the latent, the decoder (the latent forgets it), or both",
-    )
 
 
 class Model(vae.Model):
@@ -31,8 +17,6 @@ class Model(vae.Model):
     the latent. forget: p(z) = N(0, I) and p(x|z, c), so what c explains leaves the latent. both: p(z|c) and p(x|z, c).
     loss = E_q -log p(x|.) + beta KL(q(z|x, c) || prior). Source: the GMVAE thesis; Sohn, Lee and Yan 2015.
     """
-
-    flip_paths = ("",)
 
     def __init__(
         self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters

@@ -13,8 +13,8 @@ from torch.distributions import Dirichlet, RelaxedOneHotCategorical
 from torch.nn.functional import cross_entropy, log_softmax, normalize, one_hot, softplus
 
 from sclatent.common.errors import TrainingError
+from sclatent.families.base import MixtureHyperparameters
 from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
-from sclatent.models.hyperparameters import MixtureHyperparameters
 from sclatent.models.vae import below_overflow, rise
 from sclatent.nn.adam import Adam
 from sclatent.nn.divergences import (
@@ -29,10 +29,6 @@ from sclatent.nn.layers import hidden_layers, mlp, soft_clip
 from sclatent.nn.likelihoods import LIKELIHOODS
 
 MEAN_BOUNDS, LOG_VAR_BOUNDS = (-5.0, 5.0), (-9.0, 1.0)
-
-
-class Hyperparameters(MixtureHyperparameters):
-    """Those of any mixture."""
 
 
 class Posterior(NamedTuple):
@@ -58,8 +54,6 @@ class Model(LatentModel):
     Source: Kolb 2022; Dilokthanakul et al. 2016.
     """
 
-    stochastic = True
-
     def __init__(
         self,
         n_features: int,
@@ -69,7 +63,7 @@ class Model(LatentModel):
         n_inner: int = 0,
     ):
         super().__init__(n_features, n_vars, n_conditions, hyperparameters)
-        hp = self.hp = hyperparameters
+        hp = hyperparameters
         self.n_inner = n_inner
         self.settled = hp.warmup
         n_seen, n_decoded = n_features + n_conditions, hp.latent_dim + n_conditions

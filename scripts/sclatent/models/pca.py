@@ -5,13 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from sclatent.families.pca import Hyperparameters
 from sclatent.models.base import Batch, LatentModel, Latents
-from sclatent.models.hyperparameters import BaseHyperparameters
 from sclatent.nn.principal_axes import principal_axes
-
-
-class Hyperparameters(BaseHyperparameters):
-    """PCA has its number of components only."""
 
 
 class Model(LatentModel):
@@ -19,8 +15,6 @@ class Model(LatentModel):
 
     It is the optimum of a linear autoencoder under the squared error. Source: Pearson 1901; SciPy's truncated SVD by ARPACK.
     """
-
-    closed_form = True
 
     def __init__(
         self, n_features: int, n_vars: int, n_conditions: int, hyperparameters: Hyperparameters

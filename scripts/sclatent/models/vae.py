@@ -3,17 +3,13 @@
 import torch
 from torch import Tensor, nn
 
+from sclatent.families.base import VariationalHyperparameters
 from sclatent.models.base import Batch, Generated, LatentModel, Latents, with_condition
-from sclatent.models.hyperparameters import VariationalHyperparameters
 from sclatent.nn.divergences import draw_normal, kl_standard_normal
 from sclatent.nn.layers import hidden_layers, mlp, soft_clip
 from sclatent.nn.likelihoods import LIKELIHOODS
 
 LARGEST_LOG_VAR = 20.0  # the exponential of 89 is infinite in float32, and the slope of an infinite loss is not a number
-
-
-class Hyperparameters(VariationalHyperparameters):
-    """Those of any variational autoencoder."""
 
 
 class Model(LatentModel):
@@ -25,8 +21,6 @@ class Model(LatentModel):
 
     n_decoded: number of conditions that the decoder sees; the encoder sees all n_conditions, 0 here.
     """
-
-    stochastic = True
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from sclatent.models.hyperparameters import NetworkHyperparameters
+from sclatent.families.base import NetworkHyperparameters
 from sclatent.nn.sparse_rows import SparseRows, sparse_linear
 
 ACTIVATIONS = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU}

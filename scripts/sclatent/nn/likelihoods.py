@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax, logsigmoid, softplus
 
-from sclatent.models.hyperparameters import VariationalHyperparameters
+from sclatent.families.base import VariationalHyperparameters
 from sclatent.nn.layers import Float32, linear, soft_clip
 from sclatent.nn.linear_error import linear_squared_error
 

@@ -81,7 +81,7 @@ def condition_flips(
     trained: Trained, conditions: list[str], cells: Treated, target: Target
 ) -> Iterator[Prediction]:
     """Yield predictions of a model that sees the condition: control cells flipped to another, each way that its family knows."""
-    if not trained.model.flip_paths:
+    if not trained.model.hp.flip_paths:
         raise TrainingError("its family flips no condition")
     control = cells.dense(target.control)
     seen = trained.input(torch.from_numpy(control).to(trained.model.device))
@@ -89,7 +89,7 @@ def condition_flips(
         _one_hot(conditions, name, len(control)).to(seen)
         for name in (cells.control, target.condition)
     )
-    for path in trained.model.flip_paths:
+    for path in trained.model.hp.flip_paths:
         options = {"path": path} if path else {}
         expected, drawn = (
             _values(

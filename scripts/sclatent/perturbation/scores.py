@@ -6,16 +6,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sclatent.common.vocabulary import FEWEST, NO_CHANGE, REAL_CELLS
 from sclatent.io.contracts import TABLES
 from sclatent.io.tables import concat_tables
 from sclatent.metrics.distances import principal_space
 from sclatent.metrics.expression import marker_overlap, measure, measure_cells, rank_genes
 from sclatent.perturbation.baselines import predict
-from sclatent.perturbation.targets import FEWEST, Prediction, Target, Treated
+from sclatent.perturbation.targets import Prediction, Target, Treated
 
 N_MARKERS = 100  # genes that are ranked by their real response
 TOP = (100, 20)  # genes, at the head of that ranking, on which means are compared beside all
-FLOOR, CEILING = "no_change", "real_cells"
 COMPARED = ["split", "condition", "cell_type", "metric", "subset"]
 
 
@@ -84,14 +84,14 @@ def predictions_without_model(
         cells.rows(target.cell_type, target.condition, "train"), target.treated
     )
     if len(trained_on) >= FEWEST:
-        yield Prediction(CEILING, *[cells.dense(trained_on)] * 2), target
+        yield Prediction(REAL_CELLS, *[cells.dense(trained_on)] * 2), target
     else:
         half, other = map(
             np.sort, np.array_split(np.random.default_rng(seed).permutation(target.treated), 2)
         )
-        yield Prediction(CEILING, *[cells.dense(half)] * 2), target._replace(treated=other)
+        yield Prediction(REAL_CELLS, *[cells.dense(half)] * 2), target._replace(treated=other)
     if not cells.held_out:
-        yield Prediction(FLOOR, control, control), target
+        yield Prediction(NO_CHANGE, control, control), target
         return
     training = cells.x[np.flatnonzero(cells.obs["split"] == "train")]
     for name, predicted in predict(control, cells.known_responses(target), training, seed).items():
@@ -178,7 +178,7 @@ def _score(
                 (f"{prediction.method}, {what}: {metric} ({genes})", why)
                 for metric, genes, why in absent
             ]
-        if prediction.method not in (FLOOR, CEILING):
+        if prediction.method not in (NO_CHANGE, REAL_CELLS):
             responses.append(
                 _response(target, prediction.method, cells.genes, prediction.expected, scores)
             )
@@ -187,7 +187,7 @@ def _score(
 
 def with_bounds(scores: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     """Return scores with the floor and the ceiling that baselines, scores without a model, give for the same."""
-    for bound, method in (("floor", FLOOR), ("ceiling", CEILING)):
+    for bound, method in (("floor", NO_CHANGE), ("ceiling", REAL_CELLS)):
         found = baselines.loc[baselines["method"] == method, [*COMPARED, "value"]].rename(
             columns={"value": bound}
         )

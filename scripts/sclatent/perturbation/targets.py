@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from sclatent.generation.drawn import ALL
+from sclatent.common.vocabulary import ALL, FEWEST
 from sclatent.io.matrices import read_matrix
 from sclatent.perturbation.baselines import Responses
-
-FEWEST = 5  # cells of a type in a condition, below which there is nothing to predict by, or to compare with
 
 
 class Target(NamedTuple):

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from sclatent.config import datasets
 from sclatent.config import load as config
+from sclatent.families.registry import family_names, hyperparameters_class
 from sclatent.io import contracts
-from sclatent.models import family_names, hyperparameters_class
 from sclatent.report.published_numbers import results_table
 
 PROJECT = Path(__file__).parents[3]

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sclatent.perturbation.scores import CEILING, FLOOR
-from sclatent.report.summary import OVER_GROUPS, OVER_TYPES
+from sclatent.common.vocabulary import NO_CHANGE, OVER_GROUPS, OVER_TYPES, REAL_CELLS
 
 NOTHING = "–"
 CLUSTERING = {"nmi_geometric": "NMI", "ari": "ARI"}
@@ -84,7 +83,7 @@ def perturbation_headline(
         for model, method in order[["model", "method"]].itertuples(index=False):
             means = by_predictor[model, method].set_index(["metric", "subset"])
             predictor = f"{models[model]}: {method}" if model else method
-            notes = {FLOOR: " (floor)", CEILING: " (ceiling)"}.get(method, "")
+            notes = {NO_CHANGE: " (floor)", REAL_CELLS: " (ceiling)"}.get(method, "")
             row = {
                 "data set": datasets[dataset],
                 "split": f"{split}, {condition}",

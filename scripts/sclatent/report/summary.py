@@ -6,16 +6,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from sclatent.generation.drawn import ALL
+from sclatent.common.vocabulary import ALL, OVER_GROUPS, OVER_TYPES, REAL_CELLS
 from sclatent.io.by_seed import failures_of
 from sclatent.io.contracts import TABLES
 from sclatent.io.matrices import read_matrix
 from sclatent.io.records import read_record
 from sclatent.io.tables import as_kind
-from sclatent.perturbation.scores import CEILING
 
 CONFIDENCE = 0.95
-OVER_TYPES, OVER_GROUPS = "mean of types", "mean of groups"
 # The value of a perfect prediction or clustering, by metric; of the others more is better.
 IDEAL = {
     "n_missed": 0,
@@ -144,7 +142,7 @@ def _ranked(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
     if "cell_type" in table:  # models draw different groups of cells
         takes_part &= table["cell_type"] != OVER_GROUPS
     if "method" in table:
-        takes_part &= table["method"] != CEILING
+        takes_part &= table["method"] != REAL_CELLS
     columns = [table[key] for key in compared]
     table["rank"] = distance.where(takes_part).groupby(columns, dropna=False).rank(method="min")
     return table

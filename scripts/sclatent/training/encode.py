@@ -30,7 +30,7 @@ def encode(
         batches.append(
             trained.encode(x, None if condition is None else condition[rows].to(model.device))
         )
-    fields = [name for name in batches[0]._fields if name != "sample" or model.stochastic]
+    fields = [name for name in batches[0]._fields if name != "sample" or model.hp.generative]
     fields = [name for name in fields if getattr(batches[0], name) is not None]
     latents = {
         name: torch.cat([getattr(batch, name) for batch in batches]).cpu().numpy()

@@ -1,51 +1,26 @@
 """The training of a model: one visible loop, and what becomes of a model that fails."""
 
-import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TextIO
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from sclatent.common.errors import TrainingError, UserError
+from sclatent.common.errors import TrainingError
 from sclatent.models.base import Batch, LatentModel
 from sclatent.nn.adam import Adam
 from sclatent.training.batches import Cells
 from sclatent.training.checkpoints import Checkpoint
 
-# Not the model's fault: the user, the machine or the queue can mend it, so it fails the job instead of the seed.
-NOT_THE_MODEL = (
-    UserError,
-    ImportError,
-    MemoryError,
-    OSError,
-    torch.OutOfMemoryError,
-    torch.AcceleratorError,
-)
 CHECKPOINT_EVERY = 30  # seconds; a training that is over before then writes none
 DIVERGED = 10_000  # times the loss of the phase's first epoch, at which a training is given up
 COSINE_END = 0.01  # of the learning rate, at which the cosine schedule ends
 AT_ONCE = 4096  # cells of a batch that is not trained on
 PLACED_BY = 20_000  # cells, at most, by which components are placed
-
-
-def or_reason(step: Callable[[], Any]) -> tuple[Any, str]:
-    """Return what a step of a model returns and an empty text, or None and, where the model raises, the reason in one line.
-
-    The traceback is logged. Errors of the user and of the machine are raised.
-    """
-    try:
-        return step(), ""
-    except NOT_THE_MODEL:
-        raise
-    except Exception as error:
-        logging.exception("the model failed")
-        kind = "" if isinstance(error, TrainingError) else f"{type(error).__name__}: "
-        return None, " ".join(f"{kind}{error}".split())
 
 
 @dataclass
@@ -83,7 +58,7 @@ def train(
     is there. terminal: shows how far a long training is, if it is one. Raises TrainingError, naming part, epoch and
     step, once a part is not finite, or the epoch in which the loss grew out of all proportion.
     """
-    if model.closed_form:
+    if model.hp.closed_form:
         model.fit(lambda rows: cells.batch(torch.arange(len(cells))[rows]).x, len(cells))
         model.eval()
         splits = (

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 
 from sclatent.common.errors import TrainingError
-from sclatent.models import hyperparameters_class, load_family
+from sclatent.families.registry import hyperparameters_class
 from sclatent.models.base import Latents
+from sclatent.models.registry import load_family
 from sclatent.training.inputs import Input
 
 

@@ -169,7 +169,7 @@ def train_run(
     trained = Trained(
         settings["family"], settings["hyperparameters"], fitted, n_counts, data.conditions
     ).to(device)
-    low = training["precision"] == "bf16" and not trained.model.closed_form
+    low = training["precision"] == "bf16" and not trained.model.hp.closed_form
     keep = {"device": device, "dtype": torch.bfloat16 if low else torch.float32}
     keep["sparse"] = sparse_pays(
         trained.model.sparse_widths, data.values, fitted, training["batch_size"], device

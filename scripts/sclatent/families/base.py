@@ -29,9 +29,13 @@ class BaseHyperparameters(BaseModel):
         extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
     )
 
-    conditional: ClassVar[bool] = False  # whether models of the family see the condition of a cell
-    mixture: ClassVar[bool] = False  # whether they have components, which labels can guide
-    generative: ClassVar[bool] = False  # whether they have a prior, from which cells can be drawn
+    # What models of the family can do.
+    closed_form: ClassVar[bool] = False  # the optimum is found at once, without training
+    conditional: ClassVar[bool] = False  # models see the condition of a cell
+    generative: ClassVar[bool] = False  # a latent is a distribution with a prior to draw cells from
+    mixture: ClassVar[bool] = False  # models have components, which labels can guide
+    # Ways in which `Model.flip` moves a cell to another condition; one empty text if there is one.
+    flip_paths: ClassVar[tuple[str, ...]] = ()
 
     latent_dim: int = Field(6, ge=1, le=4096, description="number of latent dimensions")
 

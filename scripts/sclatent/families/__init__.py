@@ -1,0 +1,1 @@
+"""Hyper-parameters of the model families, one file per family; nothing here imports torch."""

@@ -8,7 +8,7 @@ TORCH = $$(sed -n 's/^torch = \["\(.*\)"\]/\1/p' pyproject.toml)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := quickstart
-.PHONY: quickstart paper test bench lint format reference rulegraph lock clean help
+.PHONY: quickstart paper test docs bench lint format reference rulegraph lock clean help
 
 quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (the default)
 	@snakemake --quiet reason
@@ -19,6 +19,10 @@ paper: $(BIN)/.ready  ## run the studies of config/paper.yaml, or of CONFIG=mine
 
 test: $(BIN)/.ready  ## run all tests, one file a core
 	@pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+docs: $(BIN)/.ready  ## build the documentation into docs/_build/html, without a network
+	@rm -rf docs/_build docs/development/_api
+	@sphinx-build -W --keep-going -q docs docs/_build/html
 
 bench: $(BIN)/.ready  ## measure preparing, training and scoring: speed, memory, scores (an hour)
 	@$(MAKE) --no-print-directory .venv-scvi/.ready || echo "scVI could not be installed: it is left out" >&2

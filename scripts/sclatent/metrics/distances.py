@@ -37,12 +37,25 @@ def subsample(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
 
 
 def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Return 2 E|X - Y|^2 - E|X - X'|^2 - E|Y - Y'|^2 of cells x (n, d) and y (m, d): scPerturb's E-distance.
+    """Return the E-distance between two samples of cells, as scPerturb defines it.
 
-    Its flavour: squared Euclidean distances, and means within a sample over the N (N - 1) pairs of different cells, so that the
-    estimate is unbiased: 0 for equal distributions on average, and at times slightly negative. With squared distances the spread
-    of the samples cancels: what is left is twice the squared distance of the means, less what chance adds to it, and that is
-    how it is computed. Raises ValueError for fewer than two cells in either. Source: Peidli et al. 2024.
+    It is ``2 E|X - Y|^2 - E|X - X'|^2 - E|Y - Y'|^2``, with squared Euclidean distances. Means within
+    a sample are over the N (N - 1) pairs of different cells. So the estimate is unbiased: its mean is
+    0 for equal distributions, and single values can be slightly negative. With squared distances,
+    the spread of the samples cancels. What remains is twice the squared distance of the means, minus
+    what chance adds to it. The function computes this form.
+
+    Source: Peidli et al. 2024.
+
+    Parameters
+    ----------
+    x, y
+        Cells, (n, d) and (m, d), at least two each.
+
+    Raises
+    ------
+    ValueError
+        If either sample has fewer than two cells.
     """
     _require(2, x, y)
     x, y = x.astype(np.float64), y.astype(np.float64)
@@ -51,12 +64,24 @@ def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the squared maximum mean discrepancy of cells x (n, d) and y (m, d).
+    """Return the squared maximum mean discrepancy of two samples of cells.
 
-    E k(X, X') + E k(Y, Y') - 2 E k(X, Y), unbiased: means within a sample over the N (N - 1) pairs of different cells, so that it
-    may be slightly negative. The kernel k is the mean over s in {0.1, 1, 10} of exp(-|a - b|^2 / (2 s h^2)), with h the median
-    Euclidean distance over all pairs of the pooled cells. Raises ValueError for fewer than two cells in either, and where h
-    is 0. Source: Gretton et al. 2012.
+    It is ``E k(X, X') + E k(Y, Y') - 2 E k(X, Y)``. Means within a sample are over the N (N - 1) pairs
+    of different cells. So the estimate is unbiased and can be slightly negative. The kernel k is the
+    mean over s in {0.1, 1, 10} of ``exp(-|a - b|^2 / (2 s h^2))``. The bandwidth h is the median
+    Euclidean distance over all pairs of the pooled cells.
+
+    Source: Gretton et al. 2012.
+
+    Parameters
+    ----------
+    x, y
+        Cells, (n, d) and (m, d), at least two each.
+
+    Raises
+    ------
+    ValueError
+        If either sample has fewer than two cells, or if h is 0.
     """
     _require(2, x, y)
     distances = pdist(np.concatenate([x, y]).astype(np.float64))

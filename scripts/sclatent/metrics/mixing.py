@@ -22,11 +22,27 @@ class NotApplicableError(ValueError):
 def mixing_silhouette(
     latent: np.ndarray, group: np.ndarray, labels: np.ndarray, seed: int
 ) -> float:
-    """Return the mean over labels of the mean over their cells of 1 - |s|: 1 mixed, 0 apart.
+    """Return how well groups are mixed within labels, by the silhouette: 1 mixed, 0 apart.
 
-    s: silhouette of the groups (n,) among the cells of the label in the latent (n, L), by scikit-learn; that of a group's only
-    cell is 0. The cells are those of `draw_cells`. Labels in which there is one group, or no two cells share one, are left out.
-    Raises NotApplicableError where no label is left. Source: batch ASW of Luecken et al. 2022 (scIB).
+    For each label, s is the silhouette of the groups among the cells of the label, by scikit-learn;
+    it is 0 for the only cell of a group. The score is the mean over labels of the mean over cells
+    of ``1 - |s|``. Labels with one group, or with no two cells of the same group, are left out.
+
+    Source: batch ASW of Luecken et al. 2022 (scIB).
+
+    Parameters
+    ----------
+    latent
+        Latents, (n, L). The cells are those of `draw_cells`.
+    group, labels
+        Group and label of each cell, (n,).
+    seed
+        Seed of the draw of cells.
+
+    Raises
+    ------
+    NotApplicableError
+        If no label remains.
     """
     drawn = draw_cells(len(latent), seed)
     means = []

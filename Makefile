@@ -45,10 +45,10 @@ format: $(BIN)/.ready  ## format all code
 	@ruff format scripts tests .ci
 	@snakefmt Snakefile workflow
 
-reference: $(BIN)/.ready  ## write the generated reference of configuration and files, and the README's table of kept results
+reference: $(BIN)/.ready  ## write the generated reference of configuration and files, and the table of kept results
 	@PYTHONPATH=scripts python -m sclatent.pipeline.documents
 
-rulegraph: $(BIN)/.ready  ## draw the rule graph of the README; needs Graphviz's dot
+rulegraph: $(BIN)/.ready  ## draw the rule graph of the documentation; needs Graphviz's dot
 	@snakemake --rulegraph dot -q all 2>/dev/null > .rulegraph.dot && dot -Tsvg .rulegraph.dot -o workflow/report/rulegraph.svg; \
 	  status=$$?; rm -f .rulegraph.dot; exit $$status
 

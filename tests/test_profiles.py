@@ -47,7 +47,7 @@ def test_a_profile_is_documented_and_plans_the_quick_start(workflow, profile):
     assert not re.search(r"(^|[\s='\"])/(?!bin/)", text), "an absolute path"
     assert yaml.safe_load(text)["keep-going"]
     assert workflow.snakemake("-n", "--workflow-profile", f"profiles/{profile}").returncode == 0
-    assert f"| `{profile}` |" in (project / "profiles" / "README.md").read_text()
+    assert f"| `{profile}` |" in (PROJECT / "docs" / "clusters-and-gpus.md").read_text()
 
 
 def test_a_job_of_another_scheduler_asks_for_what_its_rule_needs(workflow, monkeypatch):

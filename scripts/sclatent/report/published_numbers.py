@@ -1,4 +1,4 @@
-"""What reference works report beside the committed results of the paper's studies, as the table of the README."""
+"""The table of docs/reference-works.md: what reference works report beside the kept results."""
 
 from pathlib import Path
 

@@ -5,15 +5,7 @@
 # One file of rules a stage. `snakemake` runs the studies that config/config.yaml names; see README.md.
 
 
-configfile: "config/datasets.yaml"
-configfile: "config/models.yaml"
-configfile: "config/config.yaml"
-
-
 include: "workflow/rules/common.smk"
-include: "workflow/rules/common_figures.smk"
-include: "workflow/rules/common_report.smk"
-include: "workflow/rules/common_paper.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/ingest.smk"
 include: "workflow/rules/preprocess.smk"
@@ -38,7 +30,11 @@ rule all:
     default_target: True
     input:
         "results/report.html",
-        [path for study in CONFIG.run for path in exports_of(study)],
+        [path for study in CONFIG.run for path in PLAN.exports_of(study)],
+
+
+onstart:
+    begin()
 
 
 onsuccess:

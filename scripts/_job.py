@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from sclatent.common.errors import UserError, fault_of_disk, printable
+from sclatent.io.imports import code_of
 from sclatent.io.provenance import describe
 
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
@@ -48,7 +49,12 @@ def run(main: Callable) -> None:
 def provenance(
     snakemake, inputs: Iterable[str], seed: int | None = None, device: str = "cpu"
 ) -> dict:
-    """Return the provenance of what a job writes from the given input files; call it when the work is done."""
+    """Return the provenance of what a job writes from input files; call it when the work is done.
+
+    The parameter `code` of the rule, which is among the settings, is the digest of the script, of
+    the library modules that it imports, and of what else it loads by name.
+    """
+    script = getattr(sys.modules["__main__"], "__file__", None)
     return describe(
         step=snakemake.rule,
         settings={
@@ -56,7 +62,7 @@ def provenance(
             "params": dict(snakemake.params.items()),
         },
         inputs=inputs,
-        code=snakemake.input.code,
+        code=[] if script is None else map(str, code_of([Path(script)])),
         seed=seed,
         threads=snakemake.params.get("threads"),
         device=device,

@@ -13,7 +13,6 @@ rule cluster:
             if wildcards.model in CONFIG.models
             else []
         ),
-        code=code("cluster"),
     output:
         "results/studies/{study}/{dataset}/{model}/clusters.tsv",
     log:
@@ -27,10 +26,11 @@ rule cluster:
         mem_mb=growing(1000, 10),
         runtime=growing(30, 0.5),
     params:
-        n_components=components_above,
-        n_init=lambda wildcards: CONFIG.studies[wildcards.study].clustering.n_init,
-        n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].clustering.n_neighbors,
-        resolution=lambda wildcards: CONFIG.studies[wildcards.study].clustering.resolution,
+        code=code_digest("cluster"),
+        n_components=lambda wildcards: PLAN.components_above(wildcards.study, wildcards.model),
+        n_init=of_study(lambda study: study.clustering.n_init),
+        n_neighbors=of_study(lambda study: study.clustering.n_neighbors),
+        resolution=of_study(lambda study: study.clustering.resolution),
         threads=CONFIG.threads,
     message:
         "Clustering {wildcards.dataset} in the latents of {wildcards.model}"

@@ -10,7 +10,6 @@
 rule embed_tsne:
     input:
         latents="results/studies/{study}/{dataset}/{model}/latents.h5ad",
-        code=code("embed_tsne"),
     output:
         "results/studies/{study}/{dataset}/{model}/tsne.h5ad",
     log:
@@ -25,9 +24,10 @@ rule embed_tsne:
         mem_mb=growing(1000, 10),
         runtime=growing(60, 1),
     params:
-        perplexity=lambda wildcards: CONFIG.studies[wildcards.study].embedding.perplexity,
-        max_iter=lambda wildcards: CONFIG.studies[wildcards.study].embedding.max_iter,
-        sample=lambda wildcards: CONFIG.studies[wildcards.study].embedding.sample,
+        code=code_digest("embed_tsne"),
+        perplexity=of_study(lambda study: study.embedding.perplexity),
+        max_iter=of_study(lambda study: study.embedding.max_iter),
+        sample=of_study(lambda study: study.embedding.sample),
         threads=CONFIG.threads,
     message:
         "Drawing t-SNE maps of {wildcards.model} on {wildcards.dataset}"
@@ -37,8 +37,7 @@ rule embed_tsne:
 
 rule embed_umap:
     input:
-        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
-        code=code("embed_umap"),
+        latents=over_models("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
     output:
         "results/studies/{study}/{dataset}/umap.h5ad",
     log:
@@ -53,8 +52,9 @@ rule embed_umap:
         mem_mb=growing(2000, 10),
         runtime=growing(60, 1),
     params:
-        models=lambda wildcards: CONFIG.studies[wildcards.study].models,
-        n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].embedding.n_neighbors,
+        code=code_digest("embed_umap"),
+        models=of_study(lambda study: study.models),
+        n_neighbors=of_study(lambda study: study.embedding.n_neighbors),
         threads=CONFIG.threads,
     message:
         "Drawing UMAP maps of {wildcards.dataset}"
@@ -65,8 +65,11 @@ rule embed_umap:
 rule embed_drawn:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
-        drawn=over_generation("results/studies/{study}/{dataset}/{model}/drawn.h5ad"),
-        code=code("embed_drawn"),
+        drawn=lambda wildcards: expand(
+            "results/studies/{study}/{dataset}/{model}/drawn.h5ad",
+            **wildcards,
+            model=PLAN.drawing_models(wildcards.study),
+        ),
     output:
         "results/studies/{study}/{dataset}/drawn_map.h5ad",
     log:
@@ -80,8 +83,9 @@ rule embed_drawn:
         mem_mb=growing(2000, 4),
         runtime=growing(60, 0.1),
     params:
-        models=lambda wildcards: generative_models(wildcards.study),
-        n_neighbors=lambda wildcards: CONFIG.studies[wildcards.study].embedding.n_neighbors,
+        code=code_digest("embed_drawn"),
+        models=lambda wildcards: PLAN.generative_models(wildcards.study),
+        n_neighbors=of_study(lambda study: study.embedding.n_neighbors),
         threads=CONFIG.threads,
     message:
         "Drawing UMAP maps of drawn cells of {wildcards.dataset}"

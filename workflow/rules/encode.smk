@@ -7,10 +7,9 @@
 rule encode:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
-        trained_on=training_data,
-        weights=over_study("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
-        runs=over_study("results/runs/{dataset}/{model}/{seed}/run.json"),
-        code=code_with_family("encode"),
+        trained_on=lambda wildcards: PLAN.training_file(wildcards.dataset),
+        weights=over_seeds("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
+        runs=over_seeds("results/runs/{dataset}/{model}/{seed}/run.json"),
     output:
         "results/studies/{study}/{dataset}/{model}/latents.h5ad",
     log:
@@ -25,9 +24,10 @@ rule encode:
         runtime=growing(20, 0.02),
         gpu=GPUS,
     params:
-        seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
-        condition=lambda wildcards: told_to_model(wildcards)["condition"],
-        split=lambda wildcards: CONFIG.studies[wildcards.study].split,
+        code=code_with_family("encode"),
+        seeds=of_study(lambda study: study.seeds),
+        condition=lambda wildcards: PLAN.labels_seen(wildcards.dataset, wildcards.model).condition,
+        split=of_study(lambda study: study.split),
         threads=CONFIG.threads,
     message:
         "Encoding {wildcards.dataset} with {wildcards.model}"

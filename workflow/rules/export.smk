@@ -9,10 +9,9 @@ rule export_cells:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
         umap="results/studies/{study}/{dataset}/umap.h5ad",
-        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
-        tsne=over_study("results/studies/{study}/{dataset}/{model}/tsne.h5ad"),
-        clusters=over_study("results/studies/{study}/{dataset}/{model}/clusters.tsv"),
-        code=code("export_cells"),
+        latents=over_models("results/studies/{study}/{dataset}/{model}/latents.h5ad"),
+        tsne=over_models("results/studies/{study}/{dataset}/{model}/tsne.h5ad"),
+        clusters=over_models("results/studies/{study}/{dataset}/{model}/clusters.tsv"),
     output:
         "results/studies/{study}/exports/{dataset}.h5ad",
     log:
@@ -26,11 +25,9 @@ rule export_cells:
         mem_mb=growing(1000, 3),
         runtime=growing(20, 0.01),
     params:
-        title=lambda wildcards: titles_of_datasets(wildcards.study)[wildcards.dataset],
-        models=lambda wildcards: {
-            model: titles_of_models(wildcards.study)[model]
-            for model in CONFIG.studies[wildcards.study].models
-        },
+        code=code_digest("export_cells"),
+        title=lambda wildcards: PLAN.titles_of_datasets(wildcards.study)[wildcards.dataset],
+        models=lambda wildcards: PLAN.titles_without_floors(wildcards.study),
     message:
         "Exporting {wildcards.dataset} with what models made of it"
     script:
@@ -40,7 +37,6 @@ rule export_cells:
 rule export_tables:
     input:
         tables=expand("results/studies/{{study}}/{table}.tsv", table=COLLECTED),
-        code=code("export_tables"),
     output:
         expand("results/studies/{{study}}/exports/{table}.parquet", table=COLLECTED),
     log:
@@ -55,6 +51,7 @@ rule export_tables:
         mem_mb=1000,
         runtime=10,
     params:
+        code=code_digest("export_tables"),
         kinds=COLLECTED,
     message:
         "Exporting the tables of {wildcards.study}"

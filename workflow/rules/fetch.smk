@@ -19,7 +19,7 @@ rule fetch:
         mem_mb=500,
         runtime=60,
     params:
-        pin=lambda wildcards: PUBLISHED[wildcards.file].model_dump(
+        pin=lambda wildcards: PLAN.published[wildcards.file].model_dump(
             include={"size", "sha256", "content_md5"}
         ),
     message:

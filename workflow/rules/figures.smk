@@ -1,27 +1,19 @@
 # Needs:    a template in workflow/notebooks and the tables and maps that it draws
 # Makes:    results/studies/{study}/figures/{figure}/{subject}.svg, the same as .pdf, and the executed notebook; interactive figures as
-#           .html. FIGURES in common_figures.smk says which there are, and of what.
+#           .html. sclatent.pipeline.figures says which there are, and of what.
 # Promises: figures are drawn from results alone; an error in a cell fails the job and leaves the notebook as its log.
-
-
-wildcard_constraints:
-    figure="|".join(FIGURES),
-    subject="|".join(map(re.escape, subjects_of_figures())) or "none",
 
 
 rule figures:
     input:
-        unpack(data_of_figure),
+        unpack(lambda wildcards: FIGURES.inputs(**wildcards)),
         template=os.path.relpath(BASE / "workflow/notebooks/{figure}.ipynb"),
-        code=lambda wildcards: code(
-            "figures", BASE / f"workflow/notebooks/{wildcards.figure}.ipynb"
-        ),
     output:
         figure=report(
             "results/studies/{study}/figures/{figure}/{subject}.svg",
-            category=title_of_study,
+            category=of_study(lambda study: study.title),
             subcategory="Figures",
-            labels=labels_of_figure,
+            labels=lambda wildcards: FIGURES.labels(**wildcards),
             caption="../report/figures.rst",
         ),
         pdf="results/studies/{study}/figures/{figure}/{subject}.pdf",
@@ -32,7 +24,7 @@ rule figures:
     benchmark:
         "results/benchmarks/figures/{study}/{figure}/{subject}.tsv"
     wildcard_constraints:
-        figure="|".join(name for name in FIGURES if name not in INTERACTIVE),
+        figure="|".join(PICTURES),
     conda:
         "../../envs/figures.yaml"
     threads: 1
@@ -40,7 +32,10 @@ rule figures:
         mem_mb=growing(1500, 3),
         runtime=growing(10, 0.01),
     params:
-        parameters=parameters_of_figure,
+        code=lambda wildcards: code_digest(
+            "figures", BASE / f"workflow/notebooks/{wildcards.figure}.ipynb"
+        ),
+        parameters=lambda wildcards: FIGURES.parameters(**wildcards),
     message:
         "Drawing {wildcards.figure} of {wildcards.subject}"
     script:
@@ -51,9 +46,9 @@ use rule figures as interactive_figures with:
     output:
         figure=report(
             "results/studies/{study}/figures/{figure}/{subject}.html",
-            category=title_of_study,
+            category=of_study(lambda study: study.title),
             subcategory="Figures",
-            labels=labels_of_figure,
+            labels=lambda wildcards: FIGURES.labels(**wildcards),
             caption="../report/figures.rst",
         ),
         notebook="results/studies/{study}/figures/{figure}/{subject}.ipynb",

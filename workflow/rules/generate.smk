@@ -11,9 +11,8 @@ rule generate:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
         latents="results/studies/{study}/{dataset}/{model}/latents.h5ad",
-        weights=over_study("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
-        runs=over_study("results/runs/{dataset}/{model}/{seed}/run.json"),
-        code=code_with_family("generate"),
+        weights=over_seeds("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
+        runs=over_seeds("results/runs/{dataset}/{model}/{seed}/run.json"),
     output:
         scores="results/studies/{study}/{dataset}/{model}/generation.tsv",
         absent="results/studies/{study}/{dataset}/{model}/generation_absent.tsv",
@@ -30,9 +29,10 @@ rule generate:
         runtime=growing(30, 0.02),
         gpu=GPUS,
     params:
-        seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
-        condition=lambda wildcards: told_to_model(wildcards)["condition"],
-        incomparable=incomparable,
+        code=code_with_family("generate"),
+        seeds=of_study(lambda study: study.seeds),
+        condition=lambda wildcards: PLAN.labels_seen(wildcards.dataset, wildcards.model).condition,
+        incomparable=lambda wildcards: PLAN.incomparable(wildcards.dataset, wildcards.model),
         threads=CONFIG.threads,
     message:
         "Drawing cells of {wildcards.dataset} from {wildcards.model}"

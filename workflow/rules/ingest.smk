@@ -5,8 +5,7 @@
 
 rule ingest:
     input:
-        unpack(source_files),
-        code=code("ingest"),
+        unpack(lambda wildcards: source_files(PLAN, wildcards.dataset)),
     output:
         "results/data/{dataset}/counts.h5ad",
     log:
@@ -20,10 +19,11 @@ rule ingest:
         mem_mb=growing(1000, 4),
         runtime=growing(30, 0.02),
     params:
-        format=lambda wildcards: DATASETS[wildcards.dataset].format,
-        roles=lambda wildcards: list(DATASETS[wildcards.dataset].files),
-        options=reader_options,
-        settings=lambda wildcards: DATASETS[wildcards.dataset].model_dump(
+        code=code_digest("ingest"),
+        format=lambda wildcards: PLAN.datasets[wildcards.dataset].format,
+        roles=lambda wildcards: list(PLAN.datasets[wildcards.dataset].files),
+        options=lambda wildcards: PLAN.reader_options(wildcards.dataset),
+        settings=lambda wildcards: PLAN.datasets[wildcards.dataset].model_dump(
             include={"columns", "control", "keep", "drop"}
         ),
     message:

@@ -5,6 +5,31 @@
 # Promises: every number of a result is read from a table by name, and one that is missing fails the job; no network, no font of
 #           the machine; the same inputs give the same bytes.
 
+SOURCES_OF_PAPER = {
+    "captions": os.path.relpath(BASE / "workflow/report/figures.rst"),
+    "template": sorted(os.path.relpath(path) for path in (BASE / "workflow/paper").glob("*.typ")),
+    "references": os.path.relpath(BASE / "workflow/paper/references.yaml"),
+}
+
+
+def kept_tables(study):
+    """Return the tables of a study that are kept and committed, as outputs of the rule `keep`."""
+    return [f"results/reference/{study}/{table}.tsv" for table in KEPT]
+
+
+def committed(table):
+    """Return the full path of a kept table: by it, the file is no output of a study."""
+    return str(BASE / table)
+
+
+def kept_studies():
+    """Return the studies of this run of which all tables are kept."""
+    return [
+        study
+        for study in CONFIG.run
+        if all(Path(committed(table)).exists() for table in kept_tables(study))
+    ]
+
 
 rule paper:
     input:
@@ -13,11 +38,11 @@ rule paper:
         tables=expand(
             "results/studies/{study}/{table}.tsv",
             study=CONFIG.run,
-            table=TABLES_OF_PAPER,
+            table=KEPT,
         ),
-        quality_control=list(quality_control_of_paper().values()),
-        trainings=over_run(records_of_trainings),
-        figures=[figure["path"] for figure in figures_of_paper()],
+        quality_control=list(PLAN.quality_control_of_run().values()),
+        trainings=[run.record for run in PLAN.runs],
+        figures=[figure["path"] for figure in FIGURES.figures_of_paper()],
     output:
         "results/paper.pdf",
     log:
@@ -32,10 +57,11 @@ rule paper:
         mem_mb=2000,
         runtime=10,
     params:
-        studies=studies_of_paper(CONFIG.run),
-        datasets=list(quality_control_of_paper()),
-        figures=figures_of_paper(),
-        conditions=conditions_of_models(),
+        code=code_digest("paper"),
+        studies=PLAN.studies_of_paper(CONFIG.run),
+        datasets=list(PLAN.quality_control_of_run()),
+        figures=FIGURES.figures_of_paper(),
+        conditions=PLAN.conditions_of_models(),
     message:
         "Typesetting the paper"
     script:
@@ -46,7 +72,7 @@ use rule paper as paper_kept with:
     input:
         **SOURCES_OF_PAPER,
         configuration="results/configuration.yaml",
-        tables=[kept(table) for study in kept_studies() for table in reference_tables(study)],
+        tables=[committed(table) for study in kept_studies() for table in kept_tables(study)],
         quality_control=[],
         trainings=[],
         figures=[],
@@ -57,10 +83,11 @@ use rule paper as paper_kept with:
     benchmark:
         "results/benchmarks/paper_kept.tsv"
     params:
-        studies=studies_of_paper(kept_studies()),
+        code=code_digest("paper"),
+        studies=PLAN.studies_of_paper(kept_studies()),
         datasets=[],
         figures=[],
-        conditions=conditions_of_models(),
+        conditions=PLAN.conditions_of_models(),
     message:
         "Typesetting the paper of kept tables"
 
@@ -68,7 +95,6 @@ use rule paper as paper_kept with:
 rule keep:
     input:
         table="results/studies/{study}/{table}.tsv",
-        code=code("keep"),
     output:
         "results/reference/{study}/{table}.tsv",
     log:
@@ -80,6 +106,8 @@ rule keep:
     resources:
         mem_mb=100,
         runtime=5,
+    params:
+        code=code_digest("keep"),
     message:
         "Keeping the table {wildcards.table} of {wildcards.study}"
     script:
@@ -92,5 +120,5 @@ for study in CONFIG.run:
         name:
             f"paper_{study}"
         input:
-            reference_tables(study),
+            kept_tables(study),
         localrule: True

@@ -11,7 +11,6 @@
 rule perturb_data:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
-        code=code("perturb_data"),
     output:
         markers="results/data/{dataset}/markers.tsv",
         scores="results/data/{dataset}/baselines.tsv",
@@ -28,7 +27,8 @@ rule perturb_data:
         mem_mb=growing(2000, 4),
         runtime=growing(60, 0.02),
     params:
-        dataset=lambda wildcards: table_entry(wildcards.dataset),
+        code=code_digest("perturb_data"),
+        dataset=lambda wildcards: PLAN.table_entry(wildcards.dataset),
         held_out=lambda wildcards: wildcards.dataset not in CONFIG.datasets,
         threads=CONFIG.threads,
     message:
@@ -42,9 +42,8 @@ rule perturb:
         data="results/data/{dataset}/preprocessed.h5ad",
         markers="results/data/{dataset}/markers.tsv",
         baselines="results/data/{dataset}/baselines.tsv",
-        weights=over_study("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
-        runs=over_study("results/runs/{dataset}/{model}/{seed}/run.json"),
-        code=code_with_family("perturb"),
+        weights=over_seeds("results/runs/{dataset}/{model}/{seed}/weights.safetensors"),
+        runs=over_seeds("results/runs/{dataset}/{model}/{seed}/run.json"),
     output:
         scores="results/studies/{study}/{dataset}/{model}/perturbation.tsv",
         responses="results/studies/{study}/{dataset}/{model}/responses.tsv",
@@ -61,10 +60,11 @@ rule perturb:
         runtime=growing(60, 0.02),
         gpu=GPUS,
     params:
-        dataset=lambda wildcards: table_entry(wildcards.dataset),
+        code=code_with_family("perturb"),
+        dataset=lambda wildcards: PLAN.table_entry(wildcards.dataset),
         held_out=lambda wildcards: wildcards.dataset not in CONFIG.datasets,
-        seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
-        condition=lambda wildcards: told_to_model(wildcards)["condition"],
+        seeds=of_study(lambda study: study.seeds),
+        condition=lambda wildcards: PLAN.labels_seen(wildcards.dataset, wildcards.model).condition,
         threads=CONFIG.threads,
     message:
         "Predicting treated cells of {wildcards.dataset} with {wildcards.model}"

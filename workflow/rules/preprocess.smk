@@ -9,8 +9,7 @@
 
 rule preprocess:
     input:
-        counts=lambda wildcards: f"results/data/{table_entry(wildcards.dataset)}/counts.h5ad",
-        code=code("preprocess"),
+        counts=lambda wildcards: f"results/data/{PLAN.table_entry(wildcards.dataset)}/counts.h5ad",
     output:
         data="results/data/{dataset}/preprocessed.h5ad",
         qc="results/data/{dataset}/qc.tsv",
@@ -26,7 +25,8 @@ rule preprocess:
         mem_mb=growing(1000, 3),
         runtime=growing(30, 0.02),
     params:
-        settings=lambda wildcards: DATASETS[wildcards.dataset].model_dump(
+        code=code_digest("preprocess"),
+        settings=lambda wildcards: PLAN.datasets[wildcards.dataset].model_dump(
             include={
                 "qc",
                 "normalization",
@@ -39,7 +39,9 @@ rule preprocess:
             }
         ),
         clusters=lambda wildcards: (
-            clusters_of(wildcards) if DATASETS[wildcards.dataset].labels == "derived" else None
+            PLAN.clusters_of(wildcards.dataset)
+            if PLAN.datasets[wildcards.dataset].labels == "derived"
+            else None
         ),
         threads=CONFIG.threads,
     message:
@@ -51,7 +53,6 @@ rule preprocess:
 rule cluster_data:
     input:
         data="results/data/{dataset}/preprocessed.h5ad",
-        code=code("cluster_data"),
     output:
         "results/data/{dataset}/clusters.tsv",
     log:
@@ -65,7 +66,8 @@ rule cluster_data:
         mem_mb=growing(1000, 3),
         runtime=growing(30, 0.05),
     params:
-        clusters=clusters_of,
+        code=code_digest("cluster_data"),
+        clusters=lambda wildcards: PLAN.clusters_of(wildcards.dataset),
         threads=CONFIG.threads,
     message:
         "Clustering {wildcards.dataset}"
@@ -78,10 +80,9 @@ rule balance:
         data="results/data/{dataset}/preprocessed.h5ad",
         clusters=lambda wildcards: (
             [f"results/data/{wildcards.dataset}/clusters.tsv"]
-            if DATASETS[wildcards.dataset].balance.by == "louvain"
+            if PLAN.datasets[wildcards.dataset].balance.by == "louvain"
             else []
         ),
-        code=code("balance"),
     output:
         "results/data/{dataset}/training.h5ad",
     log:
@@ -95,8 +96,11 @@ rule balance:
         mem_mb=growing(1000, 3),
         runtime=growing(30, 0.02),
     params:
-        by=lambda wildcards: DATASETS[wildcards.dataset].balance.by,
-        settings=lambda wildcards: DATASETS[wildcards.dataset].balance.model_dump(exclude={"by"}),
+        code=code_digest("balance"),
+        by=lambda wildcards: PLAN.datasets[wildcards.dataset].balance.by,
+        settings=lambda wildcards: PLAN.datasets[wildcards.dataset].balance.model_dump(
+            exclude={"by"}
+        ),
     message:
         "Balancing {wildcards.dataset}"
     script:

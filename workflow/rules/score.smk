@@ -6,10 +6,9 @@
 
 rule score:
     input:
-        latents=over_study("results/studies/{study}/{dataset}/{model}/latents.h5ad", floors=True),
-        clusters=over_study("results/studies/{study}/{dataset}/{model}/clusters.tsv", floors=True),
+        latents=over_models("results/studies/{study}/{dataset}/{model}/latents.h5ad", floors=True),
+        clusters=over_models("results/studies/{study}/{dataset}/{model}/clusters.tsv", floors=True),
         data="results/data/{dataset}/preprocessed.h5ad",
-        code=code("score"),
     output:
         scores="results/studies/{study}/{dataset}/scores.tsv",
         absent="results/studies/{study}/{dataset}/absent.tsv",
@@ -24,9 +23,10 @@ rule score:
         mem_mb=growing(1000, 10),
         runtime=growing(60, 0.1),
     params:
-        models=lambda wildcards: models_and_floors(wildcards.study),
-        floors=lambda wildcards: FLOORS[wildcards.study],
-        n_components=lambda wildcards: components_of(wildcards.study),
+        code=code_digest("score"),
+        models=lambda wildcards: PLAN.models_and_floors(wildcards.study),
+        floors=lambda wildcards: PLAN.floors[wildcards.study],
+        n_components=lambda wildcards: PLAN.components_of(wildcards.study),
     message:
         "Scoring {wildcards.dataset}"
     script:

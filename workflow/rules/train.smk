@@ -9,10 +9,9 @@
 
 rule train:
     input:
-        unpack(labels_of_training),
-        data=training_data,
+        unpack(lambda wildcards: PLAN.label_files(wildcards.dataset, wildcards.model)),
+        data=lambda wildcards: PLAN.training_file(wildcards.dataset),
         split="results/data/{dataset}/preprocessed.h5ad",
-        code=code_with_family("train"),
     output:
         weights="results/runs/{dataset}/{model}/{seed}/weights.safetensors",
         run="results/runs/{dataset}/{model}/{seed}/run.json",
@@ -29,8 +28,9 @@ rule train:
         runtime=growing(60, 0.1),
         gpu=GPUS,
     params:
-        settings=settings_of_training,
-        told=told_to_model,
+        code=code_with_family("train"),
+        settings=lambda wildcards: PLAN.settings_of_training(wildcards.model),
+        told=lambda wildcards: vars(PLAN.labels_seen(wildcards.dataset, wildcards.model)),
         threads=CONFIG.threads,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"

@@ -3,6 +3,7 @@
 import logging
 import re
 import signal
+import textwrap
 from pathlib import Path
 
 _ENDED = re.compile(
@@ -14,7 +15,19 @@ _JOB = re.compile(
 )
 # Where Snakemake names the log that Slurm kept of a job that failed.
 _ON_SLURM = re.compile(r"^ *log: .*?(/\S+/slurm_logs/\S+\.log)\b", re.MULTILINE)
+# How Snakemake quotes a UserError that an input function raised.
+_USER_ERROR = re.compile(r"^ *UserError: (?P<text>.+)$", re.MULTILINE)
 AGAIN = "run the same command again"
+# How Snakemake explains a job, and what to say instead: the values themselves can fill pages.
+REASONS = {
+    r"Params have changed since last execution: .*": "Its settings or its code have changed",
+    r"Set of input files has changed since last execution: .*": "Its set of input files has changed",
+}
+LONGEST_REASON = 300  # characters
+LOCKED = (
+    "another run holds the results, or was killed while it did; wait for it to end, or if none is "
+    "running, with the options of that run: snakemake --unlock && snakemake --rerun-incomplete"
+)
 # What Snakemake itself says of faults that are not of a job, and what to say instead.
 FAULTS = {
     "No space left on device": f"no room is left on a disk; make room and {AGAIN}",
@@ -50,12 +63,32 @@ def explain(log: str) -> list[str]:
 
 
 def in_words(record: logging.LogRecord) -> bool:
-    """Filter of Snakemake's log: say a fault of the machine that Snakemake stumbles over in a line, not by a traceback."""
+    """Rewrite a message of Snakemake's log that a user cannot act on; a filter of that log.
+
+    A mistake of the user that an input function reports, a lock, and a fault of the machine become
+    one line each, without a traceback.
+    """
+    if reason := getattr(record, "reason", None):
+        record.reason = _short(str(reason))
     text = record.getMessage()
-    cures = [cure for words, cure in FAULTS.items() if words in text]
-    if cures and "Traceback" in text:
-        record.msg, record.args = "\n".join(f"sclatent: {cure}" for cure in cures), None
+    if mistake := _USER_ERROR.search(text):
+        lines = [mistake["text"]]
+    elif "Directory cannot be locked" in text:
+        lines = [LOCKED]
+    elif "Traceback" in text:
+        lines = [cure for words, cure in FAULTS.items() if words in text]
+    else:
+        lines = []
+    if lines:
+        record.msg, record.args = "\n".join(f"sclatent: {line}" for line in lines), None
     return True
+
+
+def _short(reason: str) -> str:
+    """Return Snakemake's reason for a job without the values and files that it lists, long or not."""
+    for pattern, words in REASONS.items():
+        reason = re.sub(pattern, words, reason)
+    return textwrap.shorten(reason, LONGEST_REASON, placeholder=" ...")
 
 
 def _said_on_slurm(log: str) -> list[str]:

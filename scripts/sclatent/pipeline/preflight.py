@@ -1,11 +1,13 @@
-"""Checks of the working directory and of your own files before anything runs."""
+"""Checks before jobs run: the files of data sets, the folder of results, and who made what is there."""
 
+import json
 import os
 import shutil
+import uuid
 from pathlib import Path
 
-from sclatent.common.errors import UserError, printable
-from sclatent.config.load import Config, published_files
+from sclatent.common.errors import UserError
+from sclatent.config.datasets import File
 from sclatent.data.locations import (
     data_directories,
     download_directory,
@@ -14,110 +16,109 @@ from sclatent.data.locations import (
     nowhere,
     own_files,
 )
-from sclatent.pipeline.staleness import check_not_ahead, code_files, renew, review
+from sclatent.io.atomic import write_text
+from sclatent.pipeline.plan import Plan
 
 RESULTS, STATE = Path("results"), Path(".snakemake")
-
-# Snakemake's options that look at a workflow or mend its state; they run no job and take no lock.
-INSPECTING = (
-    "--dag",
-    "--detailed-summary",
-    "--filegraph",
-    "--lint",
-    "--list",
-    "--nolock",
-    "--report",
-    "--rulegraph",
-    "--summary",
-    "--unlock",
-)
-
-ROOM = 10_000_000  # bytes; with fewer of them free a disk is full before a run has begun
+FETCHED = RESULTS / "files"
+STAMP = ".made_by"  # a name for a folder of results, in it and in Snakemake's records of it
+ROOM = 10_000_000  # bytes; a disk with fewer free bytes counts as full
 
 
-def runs_jobs(arguments: list[str]) -> bool:
-    """Return whether a call of Snakemake with these arguments is about to run or, in a dry run, to plan jobs."""
-    return not any(argument.startswith(INSPECTING) for argument in arguments)
+def source_files(plan: Plan, dataset: str) -> dict[str, list[str]]:
+    """Return the files of a data set by role: your own files, and published ones once fetched.
 
-
-def reads_data(arguments: list[str]) -> bool:
-    """Return whether a call of Snakemake with these arguments needs data sets, as all do but that of the paper of kept tables."""
-    return "paper_kept" not in arguments
-
-
-def prepare(config: Config, base: Path, program: str, plans_only: bool) -> list[str]:
-    """Check code and folders, and see to it that Snakemake makes anew what it must; return why that is, a line each.
-
-    base: folder of the project. program: path of what runs, Snakemake or a script alone, which is taken at its word.
-    plans_only: change nothing. Raises UserError where the run would go wrong.
+    Raises
+    ------
+    UserError
+        If a file is not there and nothing can fetch it.
     """
-    check_not_ahead(code_files(base))
-    if not plans_only:
-        check_writable(RESULTS)
-        check_room(RESULTS, STATE)
-        check_unlocked(STATE)
-    if Path(program).resolve().parent == (base / "scripts").resolve():
-        return []
-    found = review(RESULTS, STATE, base)
-    if not plans_only:
-        pins = {
-            f"{RESULTS}/files/{name}": file.sha256 for name, file in published_files(config).items()
-        }
-        renew(found, RESULTS, STATE, pins)
-    return [
-        printable(f"{reason} (a dry run does not show it)" if plans_only else reason)
-        for reason in found.reasons
-    ]
-
-
-def check_own_files(config: Config) -> None:
-    """Raise UserError where a file that a study of the run needs is not there and nothing can bring it."""
+    config = plan.config
     directories = data_directories(config.data_directories)
-    for name in sorted(
-        {dataset for study in config.run for dataset in config.studies[study].datasets}
-    ):
-        for role, file in config.datasets[name].files.items():
-            try:
-                if file.path is not None:
-                    check_not_ahead(map(Path, own_files(file.path, directories)))
-                elif not (file.package or find(file.name, [*directories, "results/files"])):
-                    if not file.urls:
-                        raise nowhere(file.name, directories)
-                    if download_directory(config.data_directories) is None:
-                        raise no_downloads(file.name)
-            except UserError as error:
-                raise UserError(f"datasets.{name}.files.{role}: {error}") from error
+    files = {}
+    for role, file in plan.datasets[dataset].files.items():
+        try:
+            if file.path is not None:
+                files[role] = own_files(file.path, directories)
+            else:
+                _check_can_be_fetched(file, directories, config.data_directories)
+                files[role] = [f"{FETCHED}/{file.name}"]
+        except UserError as error:
+            place = f"datasets.{plan.table_entry(dataset)}.files.{role}"
+            raise UserError(f"{place}: {error}") from error
+    return files
 
 
-def check_writable(results: str | Path) -> None:
-    """Raise UserError unless the folder of results can be made or written to."""
-    folder = Path(results)
-    if folder.exists() and not folder.is_dir():
+def _check_can_be_fetched(file: File, directories: list[Path], setting: list[str]) -> None:
+    if file.name is None or file.package or find(file.name, [*directories, FETCHED]):
+        return
+    if not file.urls:
+        raise nowhere(file.name, directories)
+    if download_directory(setting) is None:
+        raise no_downloads(file.name)
+
+
+def check_folder(results: Path = RESULTS, state: Path = STATE) -> None:
+    """Check that results can be written and that their disk has room.
+
+    Raises
+    ------
+    UserError
+        If not.
+    """
+    if results.exists() and not results.is_dir():
         raise UserError(
-            f"'{folder}' is a file, but results are written to a folder of that name; move the file away"
+            f"'{results}' is a file, but results are written to a folder of that name; "
+            "move the file away"
         )
-    target = folder if folder.is_dir() else folder.absolute().parent
+    target = results if results.is_dir() else results.absolute().parent
     if not os.access(target, os.W_OK | os.X_OK):
         raise UserError(
-            f"no permission to write to '{target}'; change its permissions or run in a copy of your own"
+            f"no permission to write to '{target}'; "
+            "change its permissions or run in a folder of your own"
         )
-
-
-def check_room(*folders: Path) -> None:
-    """Raise UserError where there is no room on the disk of a folder, which need not be there yet."""
-    for folder in folders:
-        there = folder if folder.is_dir() else folder.absolute().parent
-        if shutil.disk_usage(there).free < ROOM:
+    for folder in (results, state):
+        existing = folder if folder.is_dir() else folder.absolute().parent
+        if shutil.disk_usage(existing).free < ROOM:
             raise UserError(
-                f"no room is left on the disk of '{there}'; make room there and run the same command again"
+                f"no room is left on the disk of '{existing}'; "
+                "make room there and run the same command again"
             )
 
 
-def check_unlocked(state: str | Path) -> None:
-    """Raise UserError where another run holds the lock that Snakemake keeps in its state folder, or died holding it."""
-    locks = Path(state) / "locks"
-    if locks.is_dir() and any(locks.iterdir()):
+def check_records(results: Path = RESULTS, state: Path = STATE) -> None:
+    """Check that Snakemake's records belong to these results.
+
+    Snakemake compares the parameters of a job with those that it recorded. Without records, as in a
+    copy of the folder `results` alone, it would take every file for up to date.
+
+    Raises
+    ------
+    UserError
+        If the results have a stamp that the records do not have.
+    """
+    stamp = _read_stamp(results)
+    if stamp is not None and stamp != _read_stamp(state):
         raise UserError(
-            "another run holds the results, or was killed while it did; wait for it to end, "
-            "or if none is running, with the options of that run: snakemake --unlock && snakemake --rerun-incomplete"
+            f"how '{results}' was made is not recorded in '{state}', which is new or belongs to "
+            f"other results; to make everything again: rm -r {results}/data {results}/runs "
+            f"{results}/studies {results / STAMP}; to trust that the settings are the same: "
+            f"mkdir -p {state} && cp {results / STAMP} {state}; then run the same command again"
         )
+
+
+def stamp_records(results: Path = RESULTS, state: Path = STATE) -> None:
+    """Write the stamp by which `check_records` knows that results and records belong together."""
+    stamp = _read_stamp(results)
+    if stamp is None:
+        stamp = f"{json.dumps({'name': uuid.uuid4().hex})}\n"
+        write_text(results / STAMP, stamp)
+    if _read_stamp(state) != stamp:
+        write_text(state / STAMP, stamp)
+
+
+def _read_stamp(folder: Path) -> str | None:
+    try:
+        return (folder / STAMP).read_text()
+    except OSError:
+        return None

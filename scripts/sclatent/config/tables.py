@@ -1,0 +1,28 @@
+"""The tables that come with the project: its data sets, its models and the quick start."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TABLES = ("datasets.yaml", "models.yaml", "config.yaml")
+
+
+def with_tables(config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the tables of a folder, extended and overridden by a configuration.
+
+    Mappings merge key by key, as Snakemake merges several files; other values replace.
+    """
+    merged: dict[str, Any] = {}
+    for name in TABLES:
+        _update(merged, yaml.safe_load((folder / name).read_text()))
+    _update(merged, config)
+    return merged
+
+
+def _update(base: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            _update(base[key], value)
+        else:
+            base[key] = value

@@ -1,0 +1,41 @@
+"""The digest of the code that a job runs: a parameter of its rule.
+
+Snakemake runs a job again if a parameter has changed. So a change in a script, or in a module that
+the script imports, reruns what that code made, whatever the times of the files say.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from sclatent import __version__
+from sclatent.io.imports import LIBRARY, code_of
+
+SCRIPTS = LIBRARY.parent
+
+
+def code_digest(script: str, *others: Path) -> str:
+    """Return the digest of a script and of all that it rests on.
+
+    Parameters
+    ----------
+    script
+        Name of the script in `scripts/`, without `.py`.
+    others
+        Files that the script loads by name, such as those of a model family.
+
+    Returns
+    -------
+    The first 16 hexadecimal digits of a SHA-256 over the version of sclatent and the contents of
+    the script, of the others, and of the library modules that they import, directly or not.
+    """
+    starts = [SCRIPTS / f"{script}.py", *others]
+    digest = hashlib.sha256(__version__.encode())
+    for path in sorted({*starts, *code_of(starts)}):
+        digest.update(f"{path.name}\n{_digest_of(path, path.stat().st_mtime_ns)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _digest_of(path: Path, mtime: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -3,12 +3,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CONFIG ?= config/paper.yaml
+# One file of tests per core.
+PYTEST = pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+SLOW = workflow or slurm or browser
 TORCH = $$(sed -n 's/^torch = \["\(.*\)"\]/\1/p' pyproject.toml)
 # What a fresh machine lacks comes with the environment, so that only $(PYTHON), make and a C library are needed.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := quickstart
-.PHONY: quickstart paper test docs bench lint format reference rulegraph lock clean help
+.PHONY: quickstart paper test test-rest test-all docs bench lint format reference rulegraph lock clean help
 
 quickstart: $(BIN)/.ready  ## run the quick start and print its headline table (the default)
 	@snakemake --quiet reason
@@ -17,8 +20,14 @@ paper: $(BIN)/.ready  ## run the studies of config/paper.yaml, or of CONFIG=mine
 	@snakemake --quiet reason --max-jobs-per-timespan 1000/1m --configfile $(CONFIG) -- paper
 	@echo "Paper: results/paper.pdf"
 
-test: $(BIN)/.ready  ## run all tests, one file a core
-	@pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+test: $(BIN)/.ready  ## run the quick tests and one small study, in minutes
+	@$(PYTEST) -m "not ($(SLOW))"
+
+test-rest: $(BIN)/.ready  ## run all other tests: they start Snakemake, Slurm or a browser
+	@$(PYTEST) -m "$(SLOW)"
+
+test-all: $(BIN)/.ready  ## run all tests
+	@$(PYTEST)
 
 docs: $(BIN)/.ready  ## build the documentation into docs/_build/html, without a network
 	@rm -rf docs/_build docs/development/_api
@@ -61,7 +70,7 @@ clean:  ## remove the environment and everything that runs made, the reference r
 	@find results -mindepth 1 -maxdepth 1 ! -name reference -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
 
 # All packages but torch come from the lock, checked by hash. torch's wheel is taken from wherever pip is set to look (CPU or
 # CUDA) and must be one of the wheels in requirements-torch.sha256. The last step compiles what umap caches on first import.

@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import job
 from scipy import sparse
 
 from sclatent.common.errors import UserError
@@ -149,12 +150,6 @@ def test_a_training_cell_without_a_group_is_named(values, groups):
         balance(values, groups.drop(["cell_1", "cell_5"]), n=5)
 
 
-class Named(dict):
-    """Values by name, as items and as attributes."""
-
-    __getattr__ = dict.__getitem__
-
-
 def test_groups_are_a_label_or_the_table_of_louvain_clusters(values, tmp_path):
     script = importlib.import_module("balance")
     split = np.where(values.training, "train", "held_out")
@@ -171,13 +166,13 @@ def test_groups_are_a_label_or_the_table_of_louvain_clusters(values, tmp_path):
     write_table(clusters, tmp_path / "clusters.tsv", "data_clusters", {})
 
     def drawn(by, files):
+        read_from = {"data": tmp_path / "data.h5ad", "clusters": files}
         script.main(
-            Named(
-                rule="balance",
-                input=Named(data=tmp_path / "data.h5ad", clusters=files, code=[__file__]),
-                params=Named(by=by, settings={"n": 20}),
-                output=[tmp_path / "training.h5ad"],
-                wildcards={},
+            job(
+                "balance",
+                read_from,
+                [tmp_path / "training.h5ad"],
+                {"by": by, "settings": {"n": 20}},
             )
         )
         read = read_values(tmp_path / "training.h5ad")

@@ -70,6 +70,7 @@ def test_an_impossible_pin_is_an_error(conda, tmp_path, pins, words):
     assert words in run.stderr
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize(
     ("device", "environment"), [("auto", "torch"), ("cpu", "torch"), ("cuda", "torch_cuda")]
 )

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
-from conftest import PROJECT
+from helpers import PROJECT
 from markdown_it import MarkdownIt
 from mdit_py_plugins.anchors import anchors_plugin
 from snakemake.utils import update_config

@@ -3,15 +3,13 @@
 import re
 import sys
 import tomllib
-from pathlib import Path
 
 import pytest
 from conda_standin import pins_of
-from conftest import PARTS
+from helpers import PARTS, PROJECT
 
 from sclatent.io.imports import imported_names
 
-PROJECT = Path(__file__).parents[1]
 SCRIPTS = PROJECT / "scripts"
 IMPORT_NAMES = {
     "igraph": "igraph",

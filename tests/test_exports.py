@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import scanpy as sc
+from helpers import job
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -40,12 +41,6 @@ EXPORTED = {
     *(f"X_{model}_tsne_3d" for model in BEST),
     "mixture_responsibilities",
 }
-
-
-class Names(dict):
-    """What a job gets as `snakemake.input` and the like: names that are attributes, too."""
-
-    __getattr__ = dict.__getitem__
 
 
 def array_of(name: str, seed: int, width: int) -> np.ndarray:
@@ -130,22 +125,9 @@ def export(results, path):
     of_models = {
         kind: [str(results / f"{model}_{name}") for model in MODELS] for kind, name in kinds.items()
     }
-    files = {
-        "data": results / "preprocessed.h5ad",
-        "umap": results / "umap.h5ad",
-        **of_models,
-        "code": [__file__],
-    }
-    params, wildcards = Names(title="Data", models=MODELS), Names(study="s", dataset="d")
-    export_cells.main(
-        Names(
-            rule="export_cells",
-            input=Names(files),
-            output=[path],
-            params=params,
-            wildcards=wildcards,
-        )
-    )
+    files = {"data": results / "preprocessed.h5ad", "umap": results / "umap.h5ad", **of_models}
+    params, wildcards = {"title": "Data", "models": MODELS}, {"study": "s", "dataset": "d"}
+    export_cells.main(job("export_cells", files, [path], params, wildcards))
     return path
 
 
@@ -293,11 +275,9 @@ def export_table(table: pd.DataFrame, folder, kind: str):
     """Write a table as the workflow does, run the job that exports it, and return where both lie."""
     source, path = folder / f"{kind}.tsv", folder / "exports" / f"{kind}.parquet"
     write_table(table, source, kind, {"step": "collect"})
-    files, params = Names(tables=[str(source)], code=[__file__]), Names(kinds=[kind])
-    job = Names(
-        rule="export_tables", input=files, output=[path], params=params, wildcards=Names(study="s")
+    export_tables.main(
+        job("export_tables", {"tables": [str(source)]}, [path], {"kinds": [kind]}, {"study": "s"})
     )
-    export_tables.main(job)
     return source, path
 
 

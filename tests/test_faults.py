@@ -7,6 +7,7 @@ notebook before it draws. So no test depends on how fast a machine is.
 import copy
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -19,22 +20,60 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import Workflow
+from helpers import Workflow
+from sclatent.pipeline.staleness import OLD, STAMP, renew, review
 
 from sclatent import __version__
 from sclatent.common.errors import UserError
 from sclatent.io.provenance import sha256_of
 from sclatent.io.records import read_record
 from sclatent.pipeline.failures import explain
-from sclatent.pipeline.staleness import OLD, STAMP, renew, review
 
 STUDY = {"title": "S", "datasets": ["digits"], "models": ["a"], "seeds": [0]}
-MODEL = {
-    "title": "A",
-    "family": "ae",
-    "hyperparameters": {"latent_dim": 2},
-    "training": {"epochs": 4},
+MODELS = {
+    "a": {
+        "title": "A",
+        "family": "held",
+        "hyperparameters": {"latent_dim": 2},
+        "training": {"epochs": 4},
+    },
+    "mixture": {
+        "title": "Mixture",
+        "family": "gmvae",
+        "hyperparameters": {"n_components": 5, "dropout": 0.1, "batch_norm": True},
+        "training": {
+            "epochs": 20,
+            "phases": [{"objective": "pretraining"}, {}],
+            "validation": 0.1,
+            "patience": 20,
+        },
+    },
 }
+# A family of which each step leaves a letter, and which waits behind its first epoch if it is held.
+HELD_HYPERPARAMETERS = """
+from pydantic import Field
+from sclatent.families.base import AutoencoderHyperparameters
+
+
+class Hyperparameters(AutoencoderHyperparameters):
+    latent_relu: bool = Field(True, description="as of the family ae")
+"""
+HELD = """
+import time
+from pathlib import Path
+
+
+from sclatent.models import ae
+
+
+class Model(ae.Model):
+    def loss(self, batch, progress=1.0):
+        while progress >= 0.25 and Path("hold").exists():
+            time.sleep(0.01)
+        with Path("steps").open("a") as steps:
+            steps.write("s")
+        return super().loss(batch, progress)
+"""
 DATA = "results/data/digits/preprocessed.h5ad"
 TABLE = "results/data/digits/qc.tsv"
 WEIGHTS = "results/runs/digits/a/0/weights.safetensors"
@@ -42,7 +81,6 @@ RECORD = "results/runs/digits/a/0/run.json"
 LATENTS = "results/studies/s/digits/a/latents.h5ad"
 FIGURE = "results/studies/s/figures/quality_control/digits.svg"
 HOLD = 'while __import__("os").path.exists("hold"): __import__("time").sleep(0.01)\n'
-COUNT = 'open("epochs", "a").write("e")\n'
 # Root writes everywhere unless it gives up that right.
 AS_USER = (
     ("setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override")
@@ -55,12 +93,11 @@ AS_USER = (
 def whole(tmp_path_factory) -> Workflow:
     """A finished run that nothing disturbed, of code that can be held."""
     workflow = Workflow(tmp_path_factory.mktemp("whole"))
-    workflow.configure(run=["s"], models={"a": MODEL}, studies={"s": STUDY})
-    trainer = workflow.folder / "scripts" / "sclatent" / "training" / "loop.py"
-    text = re.sub(r"CHECKPOINT_EVERY = \d+", "CHECKPOINT_EVERY = 0", trainer.read_text())
-    saving = f"{' ' * 16}_save(checkpoint, course, model, optimizer)\n"
-    assert saving in text
-    trainer.write_text(text.replace(saving, f"{saving}{' ' * 16}{COUNT}{' ' * 16}{HOLD}"))
+    workflow.configure(run=["s"], models=MODELS, studies={"s": STUDY})
+    library = workflow.folder / "scripts" / "sclatent"
+    workflow.add_family("held", HELD_HYPERPARAMETERS, HELD)
+    with (library / "training" / "loop.py").open("a") as code:
+        code.write("\nCHECKPOINT_EVERY = 0  # after each epoch\n")
     template = workflow.folder / "workflow" / "notebooks" / "quality_control.ipynb"
     notebook = json.loads(template.read_text())
     notebook["cells"][-1]["source"].insert(0, HOLD)
@@ -73,14 +110,7 @@ def whole(tmp_path_factory) -> Workflow:
 @pytest.fixture
 def run(whole, tmp_path) -> Workflow:
     """A copy of the finished run."""
-    return copy_of(whole, tmp_path / "run")
-
-
-def copy_of(workflow: Workflow, folder: Path) -> Workflow:
-    """Return a copy of a workflow with all that it has made, at its times."""
-    copied = copy.copy(workflow)
-    copied.folder = shutil.copytree(workflow.folder, folder)
-    return copied
+    return whole.copied(tmp_path / "run")
 
 
 def without(workflow: Workflow, *names: str) -> Workflow:
@@ -188,9 +218,9 @@ def gone(process: psutil.Process) -> bool:
     return not process.is_running()
 
 
-def epochs_of(workflow: Workflow) -> int:
-    """Return how many epochs the trainings of a run took, together."""
-    return len((workflow.folder / "epochs").read_text())
+def steps_of(workflow: Workflow) -> int:
+    """Return how many steps the trainings of a run took, together."""
+    return len((workflow.folder / "steps").read_text())
 
 
 def spoil(path: Path, damage: str) -> None:
@@ -212,7 +242,7 @@ def spoil(path: Path, damage: str) -> None:
 def killed(whole, tmp_path_factory) -> Workflow:
     """A run whose training was killed after its first epoch, and its lines."""
     workflow = without(
-        copy_of(whole, tmp_path_factory.mktemp("killed") / "run"), "results/runs/digits/a", "epochs"
+        whole.copied(tmp_path_factory.mktemp("killed") / "run"), "results/runs/digits/a", "steps"
     )
     with held(workflow, WEIGHTS) as process:
         held_training(workflow, process).kill()
@@ -220,30 +250,70 @@ def killed(whole, tmp_path_factory) -> Workflow:
     return workflow
 
 
+@pytest.mark.workflow
 def test_a_killed_training_is_named_and_goes_on_where_it_was(killed, whole, tmp_path):
     cause = "sclatent: train digits a 0 was ended by SIGKILL, by hand or because memory ran out"
     assert killed.lines == [f"{cause}; run the same command again, and it goes on where it was"]
     assert not list(killed.path("runs").rglob("*.*"))
-    workflow = copy_of(killed, tmp_path / "run")
+    workflow = killed.copied(tmp_path / "run")
     made(workflow, WEIGHTS)
-    assert epochs_of(workflow) == epochs_of(whole)
+    assert steps_of(workflow) == steps_of(whole)
     assert contents(workflow) == contents(whole)
     assert list(workflow.path("checkpoints").iterdir()) == []
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("damage", ["cut off", "garbled"])
 def test_a_damaged_checkpoint_is_said_and_training_begins_anew(killed, whole, tmp_path, damage):
-    workflow = copy_of(killed, tmp_path / "run")
+    workflow = killed.copied(tmp_path / "run")
     (checkpoint,) = workflow.path("checkpoints").iterdir()
     spoil(checkpoint, damage)
     (line,) = lines_of(made(workflow, WEIGHTS))
     name = re.escape(f"results/checkpoints/{checkpoint.name}")
     assert re.fullmatch(rf"train digits a 0: {name} is damaged \(.*\); training begins anew", line)
-    assert epochs_of(workflow) == 1 + epochs_of(whole)
+    assert steps_of(workflow) == 5 / 4 * steps_of(whole), "an epoch of four was for nothing"
     assert contents(workflow) == contents(whole)
     assert list(workflow.path("checkpoints").iterdir()) == []
 
 
+@pytest.mark.workflow
+def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bytes(run):
+    """A real process, killed at three random moments, against one that was left alone."""
+    command = [sys.executable, "scripts/train.py", "dataset=digits", "model=mixture", "seed=0"]
+    checkpoints, results, rng, made = (
+        run.path("checkpoints"),
+        run.path("runs/digits/mixture/0"),
+        random.Random(0),
+        [],
+    )
+    for kills in (3, 0):
+        for _ in range(kills):
+            before = last_written(checkpoints)
+            process = subprocess.Popen(command, cwd=run.folder, stderr=subprocess.DEVNULL)
+            while process.poll() is None and last_written(checkpoints) == before:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0, 0.3))
+            process.kill()
+            assert process.wait() == -signal.SIGKILL, (
+                "the training was over before it was killed; lengthen it"
+            )
+        done = subprocess.run(command, cwd=run.folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        made.append({path.name: path.read_bytes() for path in results.iterdir()})
+        shutil.rmtree(results)
+        assert list(checkpoints.iterdir()) == []
+    assert set(made[0]) == {"weights.safetensors", "run.json", "history.tsv"}
+    assert made[0] == made[1]
+
+
+def last_written(checkpoints: Path) -> int:
+    """Return when the one checkpoint of a folder was written, 0 if there is none."""
+    return max(
+        (path.stat().st_mtime_ns for path in checkpoints.glob("digits.mixture.0.*")), default=0
+    )
+
+
+@pytest.mark.workflow
 def test_a_killed_run_takes_its_jobs_with_it_and_is_taken_up_as_the_message_says(run, whole):
     without(run, "results/runs/digits/a")
     with held(run, WEIGHTS) as process:
@@ -262,6 +332,7 @@ def test_a_killed_run_takes_its_jobs_with_it_and_is_taken_up_as_the_message_says
     assert contents(run) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_a_killed_notebook_is_named_and_drawn_anew(run, whole):
     """Be it the process that runs its cells, or the job that waits for that."""
     folder = without(run, str(Path(FIGURE).parent)).folder / Path(FIGURE).parent
@@ -389,6 +460,7 @@ class Disk:
         return filler
 
 
+@pytest.mark.workflow
 def test_a_disk_that_is_full_while_a_matrix_is_written_is_named(run, whole):
     size = (run.folder / DATA).stat().st_size
     without(run, "results/data")
@@ -404,6 +476,7 @@ def test_a_disk_that_is_full_while_a_matrix_is_written_is_named(run, whole):
         assert contents(disk.seen()) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_a_disk_that_is_full_while_weights_are_written_is_named(run, whole):
     size = (run.folder / WEIGHTS).stat().st_size
     without(run, "results/runs/digits/a")
@@ -418,6 +491,7 @@ def test_a_disk_that_is_full_while_weights_are_written_is_named(run, whole):
         assert contents(disk.seen()) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_a_training_goes_on_where_its_state_cannot_be_saved(run, whole):
     without(run, "results/runs/digits/a")
     with Disk(run, "checkpoints", 1000) as disk:
@@ -429,6 +503,7 @@ def test_a_training_goes_on_where_its_state_cannot_be_saved(run, whole):
     assert contents(run) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_a_full_disk_ends_the_run_before_it_begins(run):
     without(run, "results")
     with Disk(run, "", 1000) as disk:
@@ -437,6 +512,7 @@ def test_a_full_disk_ends_the_run_before_it_begins(run):
         assert list(disk.seen().path("").iterdir()) == []
 
 
+@pytest.mark.workflow
 def test_results_that_cannot_be_written_end_the_run_at_once(workflow):
     results = workflow.path("")
     results.mkdir()
@@ -446,12 +522,14 @@ def test_results_that_cannot_be_written_end_the_run_at_once(workflow):
     assert line.startswith("sclatent: no permission to write to 'results'; change its permissions")
 
 
+@pytest.mark.workflow
 def test_a_file_in_the_place_of_results_is_named(workflow):
     workflow.path("").write_text("")
     (line,) = failed(workflow, DATA)
     assert line.startswith("sclatent: 'results' is a file")
 
 
+@pytest.mark.workflow
 def test_results_that_can_no_longer_be_written_fail_the_job(run, whole):
     without(run, "results/runs/digits/a")
     with Disk(run, "runs", 64_000) as disk, held(run, WEIGHTS, prefix=disk.prefix) as process:
@@ -469,6 +547,7 @@ def test_results_that_can_no_longer_be_written_fail_the_job(run, whole):
         assert contents(disk.seen()) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_a_log_that_cannot_be_written_fails_the_job_in_lines_too(run):
     name = "datasets/data/digits.csv.gz"
     file, log = f"results/files/{name}", f"results/logs/fetch/{name}.log"
@@ -492,6 +571,7 @@ def test_a_log_that_cannot_be_written_fails_the_job_in_lines_too(run):
 # ---- two runs
 
 
+@pytest.mark.workflow
 def test_a_second_run_in_one_folder_ends_at_once_and_disturbs_nothing(run, whole):
     without(run, "results/runs/digits/a")
     with held(run, WEIGHTS) as process:
@@ -511,6 +591,7 @@ def test_a_second_run_in_one_folder_ends_at_once_and_disturbs_nothing(run, whole
 AGAIN = "delete it and run the same command again"
 
 
+@pytest.mark.workflow
 def test_a_damaged_run_is_named_and_trained_anew(run, whole):
     without(run, LATENTS)
     spoil(run.folder / WEIGHTS, "garbled")
@@ -523,6 +604,7 @@ def test_a_damaged_run_is_named_and_trained_anew(run, whole):
     assert contents(run) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_a_damaged_record_of_a_run_is_named(run):
     spoil(run.folder / RECORD, "cut off")
     with pytest.raises(
@@ -531,6 +613,7 @@ def test_a_damaged_record_of_a_run_is_named(run):
         read_record(run.folder / RECORD)
 
 
+@pytest.mark.workflow
 def test_a_damaged_matrix_that_is_newer_than_what_was_made_of_it_is_named_and_made_anew(run, whole):
     spoil(run.folder / DATA, "cut off")
     os.utime(run.folder / DATA)
@@ -543,6 +626,7 @@ def test_a_damaged_matrix_that_is_newer_than_what_was_made_of_it_is_named_and_ma
     assert contents(run) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_a_damaged_matrix_and_a_damaged_table_of_the_same_time_are_named_and_made_anew(run, whole):
     without(run, LATENTS, FIGURE)
     spoil(run.folder / DATA, "garbled")
@@ -570,6 +654,7 @@ def in_days(path: Path, days: int) -> None:
     os.utime(path, (then, then))
 
 
+@pytest.mark.workflow
 def test_results_from_the_future_are_made_anew(run, whole):
     """Else nothing would ever be newer than they are."""
     for path in (run.folder / WEIGHTS).parent.iterdir():
@@ -584,6 +669,7 @@ def test_results_from_the_future_are_made_anew(run, whole):
     assert contents(run) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_a_clock_that_is_set_back_during_a_run_is_named(run, whole):
     without(run, "results/runs/digits/a")
     with held(run, WEIGHTS) as process:
@@ -596,6 +682,7 @@ def test_a_clock_that_is_set_back_during_a_run_is_named(run, whole):
     assert contents(run) == contents(whole)
 
 
+@pytest.mark.workflow
 def test_code_from_the_future_is_named_and_results_that_look_old_are_made_again(run, whole):
     code = run.folder / "scripts" / "sclatent" / "training" / "batches.py"
     in_days(code, 1)
@@ -614,6 +701,7 @@ def test_code_from_the_future_is_named_and_results_that_look_old_are_made_again(
 # ---- results of other code
 
 
+@pytest.mark.workflow
 def test_results_of_another_version_are_made_anew(run, whole):
     without(run, "results/studies")
     for path in run.path("").rglob("*"):
@@ -630,6 +718,7 @@ def test_results_of_another_version_are_made_anew(run, whole):
     assert nothing_to_do(run, WEIGHTS)
 
 
+@pytest.mark.workflow
 def test_results_without_what_is_known_of_their_making_are_not_trusted_unasked(run):
     without(run, ".snakemake")
     (line,) = failed(run, LATENTS)
@@ -646,6 +735,7 @@ def test_results_without_what_is_known_of_their_making_are_not_trusted_unasked(r
     assert lines_of(planned) == [f"sclatent: {reason} (a dry run does not show it)"]
 
 
+@pytest.mark.workflow
 def test_code_that_is_older_than_the_results_but_not_theirs_is_seen(run, whole):
     """As after copying results beside another checkout, or bringing code with its times."""
     code = run.folder / "scripts" / "sclatent" / "models" / "ae.py"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import job
 from scipy import sparse
 
 import generate
@@ -404,18 +405,6 @@ def test_scores_keep_their_contract(real, tmp_path):
 # ---- the job
 
 
-class Names(dict):
-    """What a job gets as `snakemake.input` and the like: names that are attributes, too."""
-
-    __getattr__ = dict.__getitem__
-
-
-@pytest.fixture
-def deterministic():
-    yield
-    torch.set_deterministic_debug_mode("default")  # as jobs set it
-
-
 @pytest.mark.usefixtures("deterministic")
 def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_best(
     real, tmp_path
@@ -457,26 +446,23 @@ def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_
 
     for seeds, incomparable in [([0, 1, 2], ""), ([1], ""), ([0, 1, 2], "other units")]:
         drawn = []
-        job = Names(
-            rule="generate",
-            input=Names(
-                data=tmp_path / "data.h5ad",
-                latents=tmp_path / "latents.h5ad",
-                weights=[tmp_path / f"{seed}.safetensors" for seed in seeds],
-                runs=[tmp_path / f"{seed}.json" for seed in seeds],
-                code=[],
-            ),
-            output=Names(
-                scores=tmp_path / "s.tsv", absent=tmp_path / "a.tsv", drawn=tmp_path / "d.h5ad"
-            ),
-            params=Names(seeds=seeds, condition=None, incomparable=incomparable, threads=1),
-            wildcards=Names(dataset="toy", model="gmvae"),
-            config={"device": "cpu"},
-            resources={},
-        )
+        files = {
+            "data": tmp_path / "data.h5ad",
+            "latents": tmp_path / "latents.h5ad",
+            "weights": [tmp_path / f"{seed}.safetensors" for seed in seeds],
+            "runs": [tmp_path / f"{seed}.json" for seed in seeds],
+        }
+        output = {
+            "scores": tmp_path / "s.tsv",
+            "absent": tmp_path / "a.tsv",
+            "drawn": tmp_path / "d.h5ad",
+        }
+        params = {"seeds": seeds, "condition": None, "incomparable": incomparable, "threads": 1}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(generate, "draw", watched)
-            generate.main(job)
+            generate.main(
+                job("generate", files, output, params, {"dataset": "toy", "model": "gmvae"})
+            )
         scores, absent = (
             read_table(tmp_path / "s.tsv", "generation"),
             read_table(tmp_path / "a.tsv", "absent"),

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import Workflow
+from helpers import Workflow
 from hypothesis import given
 from hypothesis import strategies as st
 from papermill.translators import PythonTranslator
@@ -320,6 +320,7 @@ def test_a_configuration_in_yaml_makes_no_objects(raw_config, tmp_path, tag):
     assert "__use_yte__" in refused({**raw_config, "__use_yte__": False})
 
 
+@pytest.mark.workflow
 def test_a_configuration_puts_no_file_among_the_programs(tmp_path):
     workflow = Workflow(tmp_path)
     study = {"title": f"?{TOUCH}", "datasets": ["mine"], "models": ["pca"], "seeds": [0]}
@@ -765,6 +766,7 @@ rule all:
 """
 
 
+@pytest.mark.workflow
 def test_titles_in_the_report_end_no_script(tmp_path):
     """Snakemake writes them as they are into scripts of its page, where a browser takes </script> for the end of a script."""
     title = " ".join(TEXTS.values()).translate(str.maketrans("", "", "{}"))
@@ -879,6 +881,7 @@ def test_titles_in_the_paper_are_typeset_as_they_are(tmp_path, config):
         assert " ".join(f"{what} {title}".split()) in words
 
 
+@pytest.mark.workflow
 def test_names_of_data_cannot_command_the_terminal(tmp_path):
     workflow = Workflow(tmp_path)
     title = "\x1b]0;title\x07"

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_by_hand
+from helpers import write_by_hand
 from scipy import sparse
 
 from sclatent.common.errors import UserError

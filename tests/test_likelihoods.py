@@ -20,12 +20,7 @@ GAUSSIAN = ["mse", "gauss1", "gauss_gene", "sigma_shared", "sigma_opt"]
 ONE = torch.ones((), dtype=torch.float64)
 
 
-@pytest.fixture(autouse=True)
-def deterministic():
-    torch.manual_seed(0)
-    torch.set_deterministic_debug_mode("error")
-    yield
-    torch.set_deterministic_debug_mode("default")
+pytestmark = pytest.mark.usefixtures("deterministic")
 
 
 def build(name, output="linear", dtype=torch.float64):

@@ -7,7 +7,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
-from threadpoolctl import threadpool_limits
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
@@ -40,16 +39,7 @@ SMALL = {
 every_dirichlet = pytest.mark.parametrize("dirichlet", DIRICHLETS)
 
 
-@pytest.fixture(autouse=True)
-def deterministic():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the networks are small
-    torch.set_deterministic_debug_mode("error")
-    torch.manual_seed(0)
-    with threadpool_limits(1):
-        yield
-    torch.set_deterministic_debug_mode("default")
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("deterministic")
 
 
 def build(family="gmvae", n_features=G, **changes):

@@ -17,6 +17,8 @@ from sclatent.models.base import Batch
 from sclatent.models.registry import load_family
 from sclatent.nn.layers import Linear
 
+pytestmark = pytest.mark.usefixtures("deterministic")
+
 N, G, C = 60, 20, 3  # cells, genes, conditions
 FAMILIES = family_names()
 HYPERPARAMETERS = {family: hyperparameters_class(family) for family in FAMILIES}
@@ -80,16 +82,6 @@ ALTERNATIVES = {
 BESIDE = {
     "adversarial_radius": {"adversarial_weight": 1.0}
 }  # without which a hyper-parameter has nothing to act on
-
-
-@pytest.fixture(autouse=True, scope="module")
-def deterministic():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so small are the models
-    torch.set_deterministic_debug_mode("error")
-    yield
-    torch.set_deterministic_debug_mode("default")
-    torch.set_num_threads(threads)
 
 
 def build(family, n_features=G, n_vars=G, **hyperparameters):

@@ -13,9 +13,8 @@ import pandas as pd
 import pytest
 import typst
 import yaml
-from conftest import PROJECT
+from helpers import PROJECT, job
 from snakemake.utils import update_config
-from test_summary import Named
 
 import paper as script
 from sclatent.common.errors import UserError
@@ -238,7 +237,6 @@ class Build:
             "captions": str(CAPTIONS),
             "template": sorted(map(str, self.template.glob("*.typ"))),
             "references": str(TEMPLATE / "references.yaml"),
-            "code": [__file__],
         }
         params = {
             "studies": self.titles,
@@ -251,15 +249,7 @@ class Build:
         output = ["results/paper.pdf"]
         rule = "paper_kept" if self.kept else "paper"
         with contextlib.chdir(self.folder):
-            script.main(
-                Named(
-                    rule=rule,
-                    input=Named(files),
-                    params=Named(params),
-                    output=output,
-                    wildcards=Named(),
-                )
-            )
+            script.main(job(rule, files, output, params))
         return (self.folder / output[0]).read_bytes()
 
     def files(self) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import job
 from scipy import sparse
 
 import perturb
@@ -890,18 +891,6 @@ def test_a_model_that_sees_the_condition_predicts_in_sample(in_sample):
 # ---- jobs
 
 
-class Names(dict):
-    """What a job gets as `snakemake.input` and the like: names that are attributes, too."""
-
-    __getattr__ = dict.__getitem__
-
-
-@pytest.fixture
-def deterministic():
-    yield
-    torch.set_deterministic_debug_mode("default")  # as jobs set it
-
-
 def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, deterministic):
     adata = ad.AnnData(
         cells.x,
@@ -910,21 +899,16 @@ def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, determinist
     )
     adata.uns["control"] = "ctrl"
     adata.write_h5ad(tmp_path / "data.h5ad")
-    files = Names(data=tmp_path / "data.h5ad", code=[])
-    output = Names(
-        {
-            name: tmp_path / f"data_{name}.tsv"
-            for name in ("markers", "scores", "responses", "absent")
-        }
-    )
-    params = Names(dataset="toy", held_out=True, threads=1)
-    perturb_data.main(
-        Names(rule="perturb_data", input=files, output=output, params=params, wildcards=Names())
-    )
-    baselines = read_table(output.scores, "perturbation")
+    files = {"data": tmp_path / "data.h5ad"}
+    output = {
+        name: tmp_path / f"data_{name}.tsv" for name in ("markers", "scores", "responses", "absent")
+    }
+    params = {"dataset": "toy", "held_out": True, "threads": 1}
+    perturb_data.main(job("perturb_data", files, output, params))
+    baselines = read_table(output["scores"], "perturbation")
     assert set(baselines["method"]) == set(WITHOUT_MODEL)
     assert baselines[["seed", "model"]].isna().all(axis=None)
-    real = read_table(output.responses, "responses")
+    real = read_table(output["responses"], "responses")
     assert list(real["method"].unique()) == ["control", "treated", *SHIFTS, "pca_shift"]
     assert real["seed"].isna().all()
     assert real.loc[real["score"].isna(), "method"].unique().tolist() == ["control"]
@@ -944,22 +928,19 @@ def test_jobs_score_every_seed_and_say_which_failed(cells, tmp_path, determinist
             "weights": [tmp_path / f"{seed}.safetensors" for seed in seeds],
             "runs": [tmp_path / f"{seed}.json" for seed in seeds],
         }
-        files |= {"markers": output.markers, "baselines": output.scores, **of_seeds}
-        job = Names(
-            rule="perturb",
-            input=files,
-            output=Names(
-                {name: tmp_path / f"{name}.tsv" for name in ("scores", "responses", "absent")}
-            ),
-            params=params | {"seeds": seeds, "condition": None},
-            wildcards=Names(model="pca"),
-            config={"device": "cpu"},
-            resources={},
+        of_model = files | {"markers": output["markers"], "baselines": output["scores"], **of_seeds}
+        made = {name: tmp_path / f"{name}.tsv" for name in ("scores", "responses", "absent")}
+        perturb.main(
+            job(
+                "perturb",
+                of_model,
+                made,
+                params | {"seeds": seeds, "condition": None},
+                {"model": "pca"},
+            )
         )
-        job["params"] = Names(job.params)
-        perturb.main(job)
         scores, responses, absent = (
-            read_table(job.output[name], kind)
+            read_table(made[name], kind)
             for name, kind in (
                 ("scores", "perturbation"),
                 ("responses", "responses"),

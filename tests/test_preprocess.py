@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scanpy
+from helpers import job
 from scipy import sparse
 
 from sclatent.clustering.of_dataset import data_clusters
@@ -52,12 +53,6 @@ def passed(adata, **thresholds):
     """The cells and genes that pass quality control."""
     cells, genes, *_ = quality_control(adata, **thresholds)
     return adata[cells, genes]
-
-
-class Named(dict):
-    """Values by name, as items and as attributes."""
-
-    __getattr__ = dict.__getitem__
 
 
 def training_of(adata):
@@ -518,15 +513,11 @@ def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, mo
         "run": tmp_path / "run.json",
         "history": tmp_path / "history.tsv",
     }
-    job = Named(
-        rule="train",
-        input=Named(data=tmp_path / "x.h5ad", split=tmp_path / "x.h5ad", code=[__file__]),
-        params=Named(settings=settings, told=told, threads=1),
-        output=Named(output),
-        wildcards=Named(dataset="x", model="m", seed="0"),
-        resources={},
-        config={"device": "cpu"},
+    files, params = (
+        dict.fromkeys(("data", "split"), tmp_path / "x.h5ad"),
+        {"settings": settings, "told": told, "threads": 1},
     )
+    training = job("train", files, output, params, {"dataset": "x", "model": "m", "seed": "0"})
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
         train, "make_deterministic", lambda seed, threads: None
@@ -538,9 +529,9 @@ def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, mo
 
         patch.setattr("sclatent.training.run.read_values", everything)
         with pytest.raises(LeakError, match="140 cells held out reached training"):
-            train.main(job)
+            train.main(training)
     assert not any(path.exists() for path in output.values())
-    train.main(job)
+    train.main(training)
     assert all(path.exists() for path in output.values())
 
 

@@ -5,23 +5,27 @@ import stat
 
 import pytest
 import yaml
-from conftest import PROJECT
+from helpers import PROJECT
 
 from sclatent.io.records import read_record
+
+pytestmark = pytest.mark.workflow
 
 PROFILES = sorted(path.parent.name for path in (PROJECT / "profiles").glob("*/config.yaml"))
 DATA = "results/data/digits/preprocessed.h5ad"
 # A family whose training fails if another one is under way.
-ALONE = """
-import time
-from pathlib import Path
-
-from sclatent.families.registry import pca
+ALONE_HYPERPARAMETERS = """
 from sclatent.families.base import BaseHyperparameters
 
 
 class Hyperparameters(BaseHyperparameters):
     pass
+"""
+ALONE = """
+import time
+from pathlib import Path
+
+from sclatent.families.registry import pca
 
 
 class Model(pca.Model):
@@ -81,7 +85,7 @@ def test_a_job_of_another_scheduler_asks_for_what_its_rule_needs(workflow, monke
 
 
 def test_jobs_use_the_gpu_of_this_machine_one_after_another_and_only_if_there_is_one(workflow):
-    (workflow.folder / "scripts" / "sclatent" / "models" / "alone.py").write_text(ALONE)
+    workflow.add_family("alone", ALONE_HYPERPARAMETERS, ALONE)
     model = {"title": "Alone", "family": "alone", "hyperparameters": {"latent_dim": 2}}
     study = {"title": "S", "datasets": ["digits"], "models": ["alone"], "seeds": [0, 1]}
     workflow.configure(run=["s"], models={"alone": model}, studies={"s": study})

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import scanpy
 import sklearn.datasets
-from conftest import write_by_hand
+from helpers import write_by_hand
 from scipy import sparse
 from scipy.io import mmwrite
 

@@ -1,12 +1,11 @@
 """The README's table of committed results, and whether a run of today still finds them."""
 
 import shutil
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROJECT
+from helpers import PROJECT, job
 
 import keep
 from sclatent.io.tables import as_kind, read_provenance, read_table, write_table
@@ -97,10 +96,11 @@ def test_what_the_paper_shows_of_a_table_is_kept_with_its_provenance(tmp_path, s
     table = as_kind(pd.DataFrame(rows), "summary")
     write_table(table, tmp_path / "made.tsv", "summary", {"device": "cpu"})
     keep.main(
-        SimpleNamespace(
-            input=SimpleNamespace(table=tmp_path / "made.tsv"),
-            output=[tmp_path / "kept.tsv"],
-            wildcards=SimpleNamespace(table="summary"),
+        job(
+            "keep",
+            {"table": tmp_path / "made.tsv"},
+            [tmp_path / "kept.tsv"],
+            wildcards={"table": "summary"},
         )
     )
     kept = read_table(tmp_path / "kept.tsv", "summary")
@@ -111,6 +111,7 @@ def test_what_the_paper_shows_of_a_table_is_kept_with_its_provenance(tmp_path, s
     assert read_provenance(tmp_path / "kept.tsv") == {"device": "cpu"}
 
 
+@pytest.mark.workflow
 def test_the_paper_of_kept_tables_runs_no_study(workflow):
     """It is made of them alone, says so, and gives the command that made it."""
     kept = workflow.path("reference")
@@ -129,6 +130,7 @@ def test_the_paper_of_kept_tables_runs_no_study(workflow):
     )
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize(
     ("study", "models"),
     [("blobs", ["cgmvae_blobs", "cgmvae_blobs_learned_prior"]), ("pbmc3k", ["ae"])],

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import PROJECT
+from helpers import PROJECT
 from scipy import sparse
 from sklearn import decomposition
 

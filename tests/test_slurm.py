@@ -1,6 +1,6 @@
 """The workflow on a Slurm of one private node, by the profiles for it, and each rule in a conda environment of its own.
 
-One run of the quick start shows both, as on a cluster. The environments are built by a stand-in for conda (`conda_standin`).
+One run of the small study shows both, as on a cluster. The environments are built by a stand-in for conda (`conda_standin`).
 Where there is no Slurm, the jobs run on this machine; where Python is another than the environments name, that run is skipped.
 """
 
@@ -13,27 +13,30 @@ from importlib.metadata import version
 import pytest
 import yaml
 from conda_standin import build, pins_of, without_environment
-from conftest import PROJECT, Workflow, differing
+from helpers import PROJECT, Workflow, differing
 from slurm import ALONE, Slurm, missing
+from small_study import small_study
 from test_environments import ENVIRONMENTS, imports_of_environment
 
 from sclatent.io.records import read_record
 
 # A family whose training takes memory, writes down which GPU Slurm has given it, and waits as long as a file is there.
+PROBE_HYPERPARAMETERS = """
+from pydantic import Field
+from sclatent.families.base import BaseHyperparameters
+
+
+class Hyperparameters(BaseHyperparameters):
+    megabytes: int = Field(0, description="memory to take for some seconds")
+"""
 PROBE = """
 import os
 import time
 from pathlib import Path
 
 import torch
-from pydantic import Field
 
 from sclatent.families.registry import pca
-from sclatent.families.base import BaseHyperparameters
-
-
-class Hyperparameters(BaseHyperparameters):
-    megabytes: int = Field(0, description="memory to take for some seconds")
 
 
 class Model(pca.Model):
@@ -50,6 +53,7 @@ class Model(pca.Model):
             time.sleep(0.1)
         super().fit(*arguments)
 """
+pytestmark = pytest.mark.slurm
 DATA = "results/data/digits/preprocessed.h5ad"
 # What reading the Snakefile needs. Snakemake lets its jobs see these, and what they need, behind what their environment holds.
 BASE = ("pydantic", "pyyaml", "snakemake", "snakemake-executor-plugin-slurm")
@@ -77,7 +81,7 @@ def slurm(cluster) -> Slurm:
 def probe(tmp_path_factory) -> Workflow:
     """A copy of the project with models that report on their jobs; each test trains other seeds. Their data are there."""
     workflow = Workflow(tmp_path_factory.mktemp("probe"))
-    (workflow.folder / "scripts" / "sclatent" / "models" / "probe.py").write_text(PROBE)
+    workflow.add_family("probe", PROBE_HYPERPARAMETERS, PROBE)
     models = {
         "probe": {"title": "Probe", "family": "probe", "hyperparameters": {"latent_dim": 4}},
         "large": {
@@ -116,15 +120,15 @@ def wait_for(what, seconds: float = 120):
 
 
 @pytest.fixture(scope="module")
-def finished(conda, cluster, tmp_path_factory):
-    """The folder of the project after a quick start, and its paper, in which each rule had an environment of its own.
+def per_rule(conda, cluster, tmp_path_factory):
+    """The folder of a small study after its run, and its paper, in which each rule had an environment of its own.
 
     Its trainings take seconds, so ten share a job, as the guide to the profiles advises.
     """
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
     if (wanted := pins_of(PROJECT / "envs" / "report.yaml")["python"]) != running:
         pytest.skip(f"the environments name Python {wanted}, and this is {running}")
-    folder = Workflow(tmp_path_factory.mktemp("per_rule")).folder
+    folder = small_study(tmp_path_factory.mktemp("per_rule")).folder
     profile = yaml.safe_load((folder / "profiles" / "slurm" / "config.yaml").read_text())
     profile["groups"].append("train=train")
     profile["group-components"].append("train=10")
@@ -155,26 +159,26 @@ def finished(conda, cluster, tmp_path_factory):
     shutil.rmtree(folder)  # some gigabytes
 
 
-def test_environments_per_rule_give_the_same_bytes(finished, cluster, quick_start):
+def test_environments_per_rule_give_the_same_bytes(per_rule, cluster, finished):
     device = (
         set() if cluster is None else {"configuration.yaml"}
     )  # whose device is that of the profile
-    assert differing(finished / "results", quick_start) == device
+    assert differing(per_rule / "results", finished.path("")) == device
 
 
-def test_on_slurm_what_is_short_shares_a_job(finished, slurm):
+def test_on_slurm_what_is_short_shares_a_job(per_rule, slurm):
     jobs = slurm.jobs()
     assert {job["JobState"] for job in jobs} == {"COMPLETED"}
-    trainings = len(list((finished / "results" / "runs").glob("*/*/*/run.json")))
+    trainings = len(list((per_rule / "results" / "runs").glob("*/*/*/run.json")))
     for group, most in {"data": 3, "train": trainings // 5, "latents": 10, "figures": 4}.items():
         assert 0 < sum(group in job["Comment"] for job in jobs) <= most
     assert {job["TresPerJob"] for job in jobs if "TresPerJob" in job} == set()
 
 
-def test_an_environment_holds_what_its_rules_import_without_the_packages_of_snakemake(finished):
+def test_an_environment_holds_what_its_rules_import_without_the_packages_of_snakemake(per_rule):
     built = {
         file.read_text(): file.with_suffix("")
-        for file in (finished / ".snakemake" / "conda").glob("*.yaml")
+        for file in (per_rule / ".snakemake" / "conda").glob("*.yaml")
     }
     lacking = {}
     for name in set(ENVIRONMENTS) - {"torch_cuda"}:

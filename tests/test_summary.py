@@ -7,6 +7,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import job
 from scipy import stats
 from sklearn.metrics import silhouette_score
 
@@ -745,12 +746,6 @@ def test_what_is_absent_is_a_table_of_its_kind(tmp_path):
     ]
 
 
-class Named(dict):
-    """Values by name, as items and as attributes."""
-
-    __getattr__ = dict.__getitem__
-
-
 def written(table, path, kind):
     """The path of a table that is written there."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -769,7 +764,7 @@ def collected(folder, files, **params):
         *SUMMARIES.values(),
         "resources",
     ]
-    output = Named({name: folder / f"{name}.out" for name in [*kinds, "headline", "page"]})
+    output = {name: folder / f"{name}.out" for name in [*kinds, "headline", "page"]}
     nothing = {
         "scores": [],
         "latents": [],
@@ -787,16 +782,7 @@ def collected(folder, files, **params):
         "datasets": {"d": "Data"},
         **params,
     }
-    files = Named({**nothing, **files, "code": [__file__]})
-    collect.main(
-        Named(
-            rule="collect",
-            input=files,
-            params=Named(params),
-            output=output,
-            wildcards=Named(study="s"),
-        )
-    )
+    collect.main(job("collect", {**nothing, **files}, output, params, {"study": "s"}))
     tables = {kind: read_table(output[kind], kind) for kind in kinds}
     return tables, output["headline"].read_text().splitlines(), output["page"].read_text()
 

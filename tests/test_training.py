@@ -1,16 +1,12 @@
 """The trainer: what it minimises, in which order, how it stops, and that it goes on from a checkpoint as if nothing had been."""
 
-import random
-import re
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import torch
-from conftest import PROJECT, Workflow
+from helpers import PROJECT
 from scipy import sparse
 
 from sclatent.common.errors import TrainingError, UserError
@@ -497,58 +493,6 @@ def test_training_goes_on_from_every_epoch_to_the_same_weights(values, tmp_path,
             torch.equal(value, model.state_dict()[name])
             for name, value in whole.state_dict().items()
         )
-
-
-def test_a_training_that_is_killed_again_and_again_ends_in_the_same_bytes(tmp_path):
-    """A real process, killed at five random moments, against one that was left alone."""
-    model = {
-        "title": "M",
-        "family": "gmvae",
-        "hyperparameters": {"n_components": 5, "dropout": 0.1, "batch_norm": True},
-    }
-    model["training"] = {
-        "epochs": 60,
-        "phases": [{"objective": "pretraining"}, {}],
-        "validation": 0.1,
-        "patience": 60,
-    }
-    study = {"title": "S", "datasets": ["digits"], "models": ["m"], "seeds": [0]}
-    command = [sys.executable, "scripts/train.py", "dataset=digits", "model=m", "seed=0"]
-    made, rng = [], random.Random(0)
-    for name, kills in (("killed", 5), ("alone", 0)):
-        folder = tmp_path / name
-        folder.mkdir()
-        workflow = Workflow(folder)
-        workflow.configure(run=["s"], models={"m": model}, studies={"s": study})
-        trainer = folder / "scripts" / "sclatent" / "training" / "loop.py"
-        trainer.write_text(
-            re.sub(r"CHECKPOINT_EVERY = \d+", "CHECKPOINT_EVERY = 0", trainer.read_text())
-        )
-        assert workflow.snakemake("-c1", "results/data/digits/preprocessed.h5ad").returncode == 0
-        checkpoints = workflow.path("checkpoints")
-        for _ in range(kills):
-            before = written(checkpoints)
-            process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
-            while process.poll() is None and written(checkpoints) == before:
-                time.sleep(0.01)
-            time.sleep(rng.uniform(0, 0.3))
-            process.kill()
-            assert process.wait() == -signal.SIGKILL, (
-                "the training was over before it was killed; lengthen it"
-            )
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        made.append(
-            {path.name: path.read_bytes() for path in workflow.path("runs/digits/m/0").iterdir()}
-        )
-        assert list(checkpoints.iterdir()) == []
-    assert set(made[0]) == {"weights.safetensors", "run.json", "history.tsv"}
-    assert made[0] == made[1]
-
-
-def written(checkpoints) -> int:
-    """Return when the one checkpoint of a folder was written, 0 where there is none."""
-    return max((path.stat().st_mtime_ns for path in checkpoints.glob("digits.m.0.*")), default=0)
 
 
 # ---- what cells become before a model sees them

@@ -15,97 +15,28 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import PROJECT, Workflow
+from helpers import CHEAP, PROJECT, Workflow, differing
 from pyarrow import parquet
 from scipy import sparse
 from scipy.io import mmwrite
+from small_study import DOTS, QUICK, SMALL, TOY
 
 from sclatent.io.by_seed import arrays_of
 from sclatent.io.matrices import read_matrix
 from sclatent.io.provenance import sha256_of
 from sclatent.io.tables import read_provenance, read_table
 
-# A family as a method developer would add it: a linear autoencoder, whose loss is not a number for one seed.
-TOY = """
-import torch
-from pydantic import Field
-from torch import nn
-
-from sclatent.nn.likelihoods import squared_error
-from sclatent.models.base import LatentModel, Latents
-from sclatent.families.base import BaseHyperparameters
-
-
-class Hyperparameters(BaseHyperparameters):
-    bad_seed: int = Field(-1, description="seed for which the loss is not a number")
-
-
-class Model(LatentModel):
-    def __init__(self, n_features, n_vars, n_conditions, hyperparameters):
-        super().__init__(n_features, n_vars, n_conditions, hyperparameters)
-        self.encoder = nn.Linear(n_features, self.latent_dim)
-        self.decoder = nn.Linear(self.latent_dim, n_vars)
-        self.factor = torch.nan if torch.initial_seed() == hyperparameters.bad_seed else 1.0
-
-    def loss(self, batch, progress=1.0):
-        return {"loss": self.factor * squared_error(batch.x, self.decode(self.encode(batch.seen).mean)).mean()}
-
-    def encode(self, seen, condition=None):
-        z = self.encoder(seen)
-        return Latents(z, z)
-
-    def decode(self, z, condition=None, sample=False):
-        return self.decoder(z)
-"""
-CHEAP = {"embedding": {"max_iter": 250}, "clustering": {"n_init": 3}}
-QUICK = {"epochs": 3, "batch_size": 256}
-SMALL = {
-    "run": ["small"],
-    "studies": {
-        "small": {
-            "title": "Small",
-            "datasets": ["pbmc68k_reduced"],
-            "models": ["pca", "toy", "wide"],
-            "seeds": [0, 7],
-            **CHEAP,
-        }
-    },
-    "models": {
-        "toy": {
-            "title": "Toy",
-            "family": "toy",
-            "hyperparameters": {"bad_seed": 7},
-            "training": QUICK,
-        },
-        "wide": {
-            "title": "More components than cells",
-            "family": "pca",
-            "hyperparameters": {"latent_dim": 4000},
-        },
-    },
-}
-DATA = "results/data/digits/preprocessed.h5ad"
 FIGURES = [
     "quality_control",
     "training",
     "latent_space",
     "louvain",
+    "latent_parts",
     "confusion",
+    "drawn_cells",
     "score_heatmap",
-]  # of that study's data set
+]
 REPORTING = ["Writing the first page of the report", "Building the report"]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Workflow:
-    """A finished run of a study with a new model family, which fails for one of its two seeds, and a model that always fails."""
-    workflow = Workflow(tmp_path_factory.mktemp("finished"))
-    (workflow.folder / "scripts" / "sclatent" / "models" / "toy.py").write_text(TOY)
-    workflow.configure(**SMALL)
-    run = workflow.snakemake("--cores", "2")
-    assert run.returncode == 0, run.stdout
-    workflow.stdout = run.stdout
-    return workflow
 
 
 def planned(workflow: Workflow, *arguments: str) -> set[str]:
@@ -127,15 +58,20 @@ def test_a_new_model_needs_one_file_and_one_entry(finished):
     agreement = toy[~toy["metric"].isin(["n_clusters", "n_missed"])]
     assert agreement["value"].between(-1, 1).all()
     floors = toy.loc[toy["method"] == "kmeans_latent", "floor"]
-    pca = scores[
-        (scores["model"] == "pca") & (scores["seed"] == 0) & (scores["method"] == "kmeans_latent")
+    floor = scores[
+        (scores["model"] == "floor.pca_50")
+        & (scores["seed"] == 0)
+        & (scores["method"] == "kmeans_latent")
     ]
-    assert floors.tolist() == pca["value"].tolist()
+    assert floors.tolist() == floor["value"].tolist()
 
 
 def test_a_failed_seed_is_a_row_with_its_reason_and_the_others_go_on(finished):
     runs = read_table(finished.path("studies/small/runs.tsv"), "runs").set_index(["model", "seed"])
-    trained = {("pca", 0), ("pca", 7), ("toy", 0), ("floor.pca_50", 0), ("floor.pca_50", 7)}
+    trained = {
+        ("toy", 0),
+        *((model, seed) for model in ("drawing", "floor.pca_50") for seed in (0, 7)),
+    }
     assert {run for run, status in runs["status"].items() if status == "trained"} == trained
     assert runs.loc[("toy", 7), "reason"] == "loss part 'loss' is nan in epoch 1, step 1"
     assert (
@@ -145,9 +81,9 @@ def test_a_failed_seed_is_a_row_with_its_reason_and_the_others_go_on(finished):
     summary = (
         read_table(finished.path("studies/small/summary.tsv"), "summary").groupby("model").first()
     )
-    assert summary["n"].to_dict() == {"pca": 2, "toy": 1, "wide": 0, "floor.pca_50": 2}
+    assert summary["n"].to_dict() == {"drawing": 2, "toy": 1, "wide": 0, "floor.pca_50": 2}
     assert summary["failed_share"].to_dict() == {
-        "pca": 0.0,
+        "drawing": 0.0,
         "toy": 0.5,
         "wide": 1.0,
         "floor.pca_50": 0.0,
@@ -173,8 +109,9 @@ def test_a_run_ends_with_the_headline_and_the_report(finished):
         assert words in report
 
 
-def test_a_second_run_finds_nothing_to_do(finished):
-    assert "Nothing to be done" in finished.snakemake("--cores", "2").stdout
+@pytest.mark.workflow
+def test_a_second_run_finds_nothing_to_do(run):
+    assert "Nothing to be done" in run.snakemake("--cores", "2").stdout
 
 
 def test_every_output_records_where_it_comes_from(finished):
@@ -210,13 +147,13 @@ def test_every_output_records_where_it_comes_from(finished):
 
 
 def test_figures_are_drawn_and_their_notebooks_kept(finished):
-    notebooks = sorted(finished.path("studies/small/figures").rglob("*.ipynb"))
-    assert {
-        str(path.relative_to(finished.path("studies/small/figures"))) for path in notebooks
-    } == {
+    figures = finished.path("studies/small/figures")
+    notebooks = sorted(figures.rglob("*.ipynb"))
+    names = {
         "latent_space_3d/all.ipynb",
         *(f"{figure}/pbmc68k_reduced.ipynb" for figure in FIGURES),
     }
+    assert {str(path.relative_to(figures)) for path in notebooks} == names
     for path in notebooks:
         assert all(
             cell.execution_count
@@ -230,42 +167,46 @@ def test_figures_are_drawn_and_their_notebooks_kept(finished):
             assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_a_figure_is_drawn_anew_without_training_anything(finished):
-    figure = finished.path("studies/small/figures/confusion/pbmc68k_reduced.svg")
-    kept = figure.with_suffix(".kept")
-    figure.rename(kept)
-    jobs = planned(finished, str(figure.relative_to(finished.folder)))
-    kept.rename(figure)
-    assert jobs == {"Drawing confusion of pbmc68k_reduced"}
-    command = [
-        "--force",
-        str(figure.relative_to(finished.folder)),
-        "--configfile",
-        "results/configuration.yaml",
-    ]
-    assert planned(finished, *command) == {"Drawing confusion of pbmc68k_reduced"}
-    assert planned(finished, "--configfile", "results/configuration.yaml") == set()
+@pytest.mark.workflow
+def test_a_figure_is_drawn_anew_without_training_anything(run):
+    figure = "results/studies/small/figures/confusion/pbmc68k_reduced.svg"
+    (run.folder / figure).unlink()
+    assert planned(run, figure) == {"Drawing confusion of pbmc68k_reduced"}
 
 
-def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
-    toy = finished.folder / "scripts" / "sclatent" / "models" / "toy.py"
+@pytest.mark.workflow
+def test_the_written_configuration_is_that_of_the_run(finished):
+    figure = "results/studies/small/figures/confusion/pbmc68k_reduced.svg"
+    written = ("--configfile", "results/configuration.yaml")
+    assert planned(finished, "--force", figure, *written) == {
+        "Drawing confusion of pbmc68k_reduced"
+    }
+    assert planned(finished, *written) == set()
+
+
+@pytest.mark.workflow
+def test_a_change_reruns_what_depends_on_it_and_nothing_else(run):
+    library = run.folder / "scripts" / "sclatent"
+    toy = library / "models" / "toy.py"
     toy.write_text(TOY + "\n# changed\n")
-    trainings = {job for job in planned(finished) if job.startswith("Training")}
+    trainings = {job for job in planned(run) if job.startswith("Training")}
     assert trainings == {f"Training toy on pbmc68k_reduced, seed {seed}" for seed in (0, 7)}
     toy.write_text(TOY)
-    contracts = finished.folder / "scripts" / "sclatent" / "io" / "contracts.py"
-    contracts.write_text(contracts.read_text() + "\n# changed\n")
-    assert planned(finished) == set()
-    figures = finished.folder / "scripts" / "sclatent" / "figures"
-    confusion = figures / "confusion.py"
-    confusion.write_text(confusion.read_text() + "\n# changed\n")
-    assert planned(finished) == {"Drawing confusion of pbmc68k_reduced", *REPORTING}
-    style = figures / "style.py"
+    for file in (library / "io" / "contracts.py", library / "figures" / "confusion.py"):
+        file.write_text(file.read_text() + "\n# changed\n")
+    assert planned(run) == {"Drawing confusion of pbmc68k_reduced", *REPORTING}, (
+        "contracts make nothing stale"
+    )
+    style = library / "figures" / "style.py"
     style.write_text(style.read_text() + "\n# changed\n")
-    drawings = {f"Drawing {figure} of pbmc68k_reduced" for figure in FIGURES}
-    assert planned(finished) == {*drawings, "Drawing latent_space_3d of all", *REPORTING}
-    jobs = planned(finished, "--config", "studies={small: {clustering: {n_init: 4}}}")
-    assert {"Clustering pbmc68k_reduced in the latents of pca", "Scoring pbmc68k_reduced"} <= jobs
+    drawings = {job for job in planned(run) if job.startswith("Drawing")}
+    expected = {f"Drawing {figure} of pbmc68k_reduced" for figure in FIGURES} | {
+        "Drawing latent_space_3d of all"
+    }
+    assert drawings >= expected
+    assert planned(run) == {*drawings, *REPORTING}
+    jobs = planned(run, "--config", "studies={small: {clustering: {n_init: 4}}}")
+    assert {"Clustering pbmc68k_reduced in the latents of toy", "Scoring pbmc68k_reduced"} <= jobs
     assert not {
         job
         for job in jobs
@@ -273,17 +214,13 @@ def test_a_change_reruns_what_depends_on_it_and_nothing_else(finished):
     }
 
 
-def test_a_script_runs_alone_to_the_same_bytes(finished):
+@pytest.mark.workflow
+def test_a_script_runs_alone_to_the_same_bytes(run):
     for script, wildcards, output in [
         (
             "train",
             ["dataset=pbmc68k_reduced", "model=toy", "seed=0"],
             "runs/pbmc68k_reduced/toy/0/weights.safetensors",
-        ),
-        (
-            "train",
-            ["dataset=pbmc68k_reduced", "model=pca", "seed=7"],
-            "runs/pbmc68k_reduced/pca/7/weights.safetensors",
         ),
         (
             "embed_tsne",
@@ -296,11 +233,11 @@ def test_a_script_runs_alone_to_the_same_bytes(finished):
             "studies/small/pbmc68k_reduced/scores.tsv",
         ),
     ]:
-        path = finished.path(output)
+        path = run.path(output)
         expected = path.read_bytes()
         path.unlink()
         subprocess.run(
-            [sys.executable, f"scripts/{script}.py", *wildcards], cwd=finished.folder, check=True
+            [sys.executable, f"scripts/{script}.py", *wildcards], cwd=run.folder, check=True
         )
         assert path.read_bytes() == expected
     for wildcards, words in [
@@ -311,9 +248,7 @@ def test_a_script_runs_alone_to_the_same_bytes(finished):
         ),
     ]:
         command = [sys.executable, "scripts/train.py", *wildcards]
-        alone = subprocess.run(
-            command, cwd=finished.folder, capture_output=True, text=True, check=False
-        )
+        alone = subprocess.run(command, cwd=run.folder, capture_output=True, text=True, check=False)
         assert alone.returncode == 1
         assert words in alone.stderr
         assert "Traceback" not in alone.stderr
@@ -364,6 +299,7 @@ def write_own_data(folder: Path) -> None:
     (folder / "cells.csv").write_text("\n".join(["barcode,kind,stim,donor", *rows]))
 
 
+@pytest.mark.workflow
 def test_your_own_data_go_through_from_a_data_directory(workflow):
     (workflow.folder / "mine.yaml").write_text(OWN)
     absent = workflow.snakemake("-n", "--configfile", "mine.yaml")
@@ -374,7 +310,7 @@ def test_your_own_data_go_through_from_a_data_directory(workflow):
     )
     write_own_data(workflow.folder / "elsewhere")
     targets = [
-        "results/studies/mine/headline.txt",
+        "results/studies/mine/mine/scores.tsv",
         "results/studies/mine/figures/quality_control/mine.svg",
     ]
     run = workflow.snakemake("--cores", "2", "--configfile", "mine.yaml", "--", *targets)
@@ -390,12 +326,15 @@ def test_your_own_data_go_through_from_a_data_directory(workflow):
     clusters = read_table(workflow.path("data/mine/clusters.tsv"), "data_clusters")
     assert set(clusters["cell"]) == set(data.obs_names[~held_out]) >= set(training.obs["drawn"])
     assert len(training) == 40 * clusters["cluster"].nunique()
-    assert read_table(workflow.path("studies/mine/scores.tsv"), "scores")["value"].notna().all()
+    assert (
+        read_table(workflow.path("studies/mine/mine/scores.tsv"), "scores")["value"].notna().all()
+    )
     cells = workflow.folder / "elsewhere" / "cells.csv"
     cells.write_text(cells.read_text().replace(",0", ",9"))
     assert "Reading mine" in planned(workflow, "--configfile", "mine.yaml", "--", *targets)
 
 
+@pytest.mark.workflow
 def test_another_content_of_a_published_file_makes_it_stale_and_another_origin_does_not(workflow):
     data = workflow.folder / "data"
     data.mkdir()
@@ -435,6 +374,7 @@ def test_another_content_of_a_published_file_makes_it_stale_and_another_origin_d
     )
 
 
+@pytest.mark.workflow
 def test_models_that_are_told_conditions_or_labels_go_through(workflow):
     """Guided by Louvain clusters of another data set with other genes, explaining counts; conditional and supervised."""
     data = yaml.safe_load((PROJECT / "config" / "datasets.yaml").read_text())["datasets"]
@@ -470,31 +410,34 @@ def test_models_that_are_told_conditions_or_labels_go_through(workflow):
         },
         "conditional": {
             "title": "C",
-            "datasets": ["blobs"],
+            "datasets": ["dots"],
             "models": ["conditional"],
             "seeds": [0],
             **CHEAP,
         },
     }
-    workflow.configure(run=list(studies), datasets={"few": few}, models=models, studies=studies)
+    workflow.configure(
+        run=list(studies), datasets={"few": few, "dots": DOTS}, models=models, studies=studies
+    )
     targets = [f"results/studies/{study}/headline.txt" for study in studies]
     run = workflow.snakemake("--cores", "2", "--", *targets)
     assert run.returncode == 0, run.stdout
     shown = [workflow.path(f"studies/{study}/headline.txt").read_text() for study in studies]
     assert re.search(r"PBMC 68k \(reduced\)  Guided  .* 0 of 1", shown[0])
-    assert re.search(r"Blobs +Conditional \(sees cell types\)  .* 0 of 1", shown[1])
+    assert re.search(r"Dots +Conditional \(sees cell types\)  .* 0 of 1", shown[1])
     absent = read_table(workflow.path("studies/guided/absent.tsv"), "absent").set_index(
         "evaluation"
     )
     assert "genes alone that it shares" in absent.loc["generation", "reason"]
     record = json.loads(workflow.path("runs/pbmc68k_reduced/guided/0/run.json").read_text())
     assert record["n_vars"] == 765 > record["n_counts"] > 100
-    latents = read_matrix(workflow.path("studies/conditional/blobs/conditional/latents.h5ad"))
+    latents = read_matrix(workflow.path("studies/conditional/dots/conditional/latents.h5ad"))
     np.testing.assert_allclose(latents.obsm["responsibilities_seed_0"].sum(axis=1), 1, rtol=1e-5)
-    record = json.loads(workflow.path("runs/blobs/conditional/0/run.json").read_text())
+    record = json.loads(workflow.path("runs/dots/conditional/0/run.json").read_text())
     assert (len(record["conditions"]), len(record["classes"]), record["share"]) == (2, 5, 0.5)
 
 
+@pytest.mark.workflow
 def test_a_study_of_cells_held_out_looks_at_no_others(workflow):
     data = yaml.safe_load((PROJECT / "config" / "datasets.yaml").read_text())["datasets"]["digits"]
     held = {**data, "title": "Digits", "holdout": {"share": 0.2, "stratify": ["cell_type"]}}
@@ -515,7 +458,13 @@ def test_a_study_of_cells_held_out_looks_at_no_others(workflow):
     workflow.configure(
         run=["h"], datasets={"held": held}, models={"mixture": mixture}, studies={"h": study}
     )
-    run = workflow.snakemake("--cores", "2")
+    run = workflow.snakemake(
+        "--cores",
+        "2",
+        "--",
+        "results/studies/h/exports/held.h5ad",
+        "results/studies/h/held/scores.tsv",
+    )
     assert run.returncode == 0, run.stdout
     preprocessed = read_matrix(workflow.path("data/held/preprocessed.h5ad"))
     cells = preprocessed.obs_names[preprocessed.obs["split"] == "held_out"]
@@ -525,11 +474,12 @@ def test_a_study_of_cells_held_out_looks_at_no_others(workflow):
     assert set(
         read_table(workflow.path("studies/h/held/mixture/clusters.tsv"), "clusters")["cell"]
     ) == set(cells)
-    scores = read_table(workflow.path("studies/h/scores.tsv"), "scores")
+    scores = read_table(workflow.path("studies/h/held/scores.tsv"), "scores")
     assert set(scores["split"]) == {"all", "held_out"}
     assert (scores.loc[scores["method"] == "components", "metric"] == "majority_accuracy").any()
 
 
+@pytest.mark.workflow
 def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     quick = {"epochs": 2, "batch_size": 512}
     models = {
@@ -548,17 +498,29 @@ def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     }
     study = {
         "title": "T",
-        "datasets": ["blobs"],
+        "datasets": ["dots"],
         "models": list(models),
-        "seeds": [0, 1],
+        "seeds": [0],
         "evaluations": ["perturbation"],
     }
     study["perturbation"] = {"cell_types": ["class_0", "class_3"], "in_sample": True}
-    workflow.configure(run=["t"], models=models, studies={"t": study})
-    run = workflow.snakemake("--cores", "2")
+    dots = {**DOTS, "blobs": {"n_cells": 100, "effect": 1.2}}
+    workflow.configure(run=["t"], models=models, datasets={"dots": dots}, studies={"t": study})
+    drawings = {job for job in planned(workflow) if job.startswith("Drawing")}
+    of_models = ["held_out.dots.arithmetic", "held_out.dots.flipping", "in_sample.dots.flipping"]
+    subjects = {"gene_means": ["held_out.dots", *of_models], "marker_ranking": of_models}
+    assert drawings == {
+        f"Drawing {figure} of {subject}"
+        for figure, of_figure in subjects.items()
+        for subject in of_figure
+    }
+    targets = [
+        f"results/studies/t/figures/{figure}/held_out.dots.flipping.svg" for figure in subjects
+    ]
+    run = workflow.snakemake("--cores", "2", "--", "results/studies/t/perturbation.tsv", *targets)
     assert run.returncode == 0, run.stdout
     scores = read_table(workflow.path("studies/t/perturbation.tsv"), "perturbation")
-    assert set(scores["dataset"]) == {"blobs"}
+    assert set(scores["dataset"]) == {"dots"}
     held_out, in_sample = (scores[scores["split"] == split] for split in ("held_out", "in_sample"))
     assert set(held_out["cell_type"]) == {"class_0", "class_3"}
     assert set(in_sample["cell_type"]) == {*(f"class_{i}" for i in range(5)), "all"}
@@ -568,26 +530,17 @@ def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
     assert (shifts["value"] < shifts["floor"]).all()
     assert (shifts["ceiling"] < shifts["value"]).all()
     absent = read_table(workflow.path("studies/t/absent.tsv"), "absent")
-    assert absent.loc[absent["what"] == "all", "model"].tolist() == ["arithmetic", "arithmetic"]
-    split = read_matrix(workflow.path("data/blobs.without_class_3/preprocessed.h5ad")).obs
+    assert absent.loc[absent["what"] == "all", "model"].tolist() == ["arithmetic"]
+    split = read_matrix(workflow.path("data/dots.without_class_3/preprocessed.h5ad")).obs
     held = split[split["split"] == "held_out"]
     assert (set(held["cell_type"]), set(held["condition"]), len(held)) == (
         {"class_3"},
         {"trtmnt"},
-        350,
+        100,
     )
-    assert not workflow.path("data/blobs.without_class_3/counts.h5ad").exists()
-    figures = workflow.path("studies/t/figures")
-    of_models = ["held_out.blobs.arithmetic", "held_out.blobs.flipping", "in_sample.blobs.flipping"]
-    subjects = {"gene_means": ["held_out.blobs", *of_models], "marker_ranking": of_models}
-    expected = {
-        figures / name / f"{subject}.svg"
-        for name, of_figure in subjects.items()
-        for subject in of_figure
-    }
-    assert set(figures.rglob("*.svg")) == expected
-    real = read_table(workflow.path("data/blobs/responses.tsv"), "responses")
-    of_model = read_table(workflow.path("studies/t/blobs/flipping/responses.tsv"), "responses")
+    assert not workflow.path("data/dots.without_class_3/counts.h5ad").exists()
+    real = read_table(workflow.path("data/dots/responses.tsv"), "responses")
+    of_model = read_table(workflow.path("studies/t/dots/flipping/responses.tsv"), "responses")
     assert of_model["seed"].unique().tolist() == [0]
     of_seed = in_sample.query("seed == 0 and metric == 'pearson_squared_mean' and subset == 'all'")
     assert len(of_seed) == 6
@@ -597,6 +550,7 @@ def test_treated_cells_are_predicted_held_out_and_in_sample(workflow):
         assert np.corrcoef(treated, predicted)[0, 1] ** 2 == pytest.approx(r2)
 
 
+@pytest.mark.workflow
 def test_a_published_file_that_nothing_can_bring_is_missed_before_a_run(workflow):
     study = {"title": "Local", "datasets": ["kang_subset"], "models": ["pca"], "seeds": [0]}
     workflow.configure(run=["local"], studies={"local": study})
@@ -608,6 +562,7 @@ def test_a_published_file_that_nothing_can_bring_is_missed_before_a_run(workflow
     )
 
 
+@pytest.mark.workflow
 def test_the_examples_of_the_readme_work(workflow):
     text = (PROJECT / "docs" / "your-data.md").read_text()
     section = text[text.index("## Use your own data") : text.index("| you have | write |")]
@@ -645,15 +600,22 @@ def test_the_examples_of_the_readme_work(workflow):
     unlabelled = {key: value for key, value in dataset.items() if key != "columns"}
     mine["datasets"]["unlabelled"] = {**unlabelled, "labels": "derived"}
     mine["studies"]["mine"] |= {
-        "datasets": list(mine["datasets"]),
+        "datasets": ["unlabelled"],
         "models": ["pca"],
         "seeds": [0],
         **CHEAP,
     }
     mine["studies"]["mine"]["embedding"]["perplexity"] = 10
     (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(mine))
+    targets = [f"results/data/{name}/preprocessed.h5ad" for name in mine["datasets"]]
     run = workflow.snakemake(
-        "--cores", "2", "--configfile", "mine.yaml", "--", "results/studies/mine/headline.txt"
+        "--cores",
+        "2",
+        "--configfile",
+        "mine.yaml",
+        "--",
+        *targets,
+        "results/studies/mine/headline.txt",
     )
     assert run.returncode == 0, run.stdout
     one, other, derived = (
@@ -666,75 +628,41 @@ def test_the_examples_of_the_readme_work(workflow):
     assert "My cells (derived labels)" in workflow.path("studies/mine/headline.txt").read_text()
 
 
-def test_two_runs_give_the_same_bytes(tmp_path_factory):
-    study = {
-        "title": "Twice",
-        "datasets": ["pbmc68k_reduced"],
-        "models": ["pca", "ae", "beta_vae", "beta_vsc"],
-        "seeds": [0, 1],
-    }
-    study |= CHEAP
-    target = "results/studies/twice/pbmc68k_reduced/scores.tsv"
-    results = []
-    for cores in ("1", "2"):
-        workflow = Workflow(tmp_path_factory.mktemp(f"twice{cores}"))
-        quick = {name: {"training": QUICK} for name in ("ae", "beta_vae", "beta_vsc")}
-        workflow.configure(
-            **{**SMALL, "run": ["twice"], "studies": {"twice": study}, "models": quick}
-        )
-        run = workflow.snakemake("--cores", cores, target)
-        assert run.returncode == 0, run.stdout
-        kept = ("data/", "runs/", "studies/")
-        names = [
-            str(path.relative_to(workflow.path("")))
-            for path in workflow.path("").rglob("*")
-            if path.is_file()
-        ]
-        results.append(
-            {name: workflow.path(name).read_bytes() for name in names if name.startswith(kept)}
-        )
+@pytest.mark.workflow
+def test_two_runs_give_the_same_bytes(finished, workflow):
+    """On two cores and on one."""
+    workflow.add_family("toy", TOY_HYPERPARAMETERS, TOY)
+    workflow.configure(**SMALL)
+    run = workflow.snakemake("--cores", "1", "results/studies/small/pbmc68k_reduced/scores.tsv")
+    assert run.returncode == 0, run.stdout
+    names = {path.name for path in workflow.path("").rglob("*")}
     assert {
-        name
-        for name in results[0]
-        if name.endswith(("latents.h5ad", "scores.tsv", "weights.safetensors"))
-    }
-    assert results[0].keys() == results[1].keys()
-    assert {name for name in results[0] if results[0][name] != results[1][name]} == set()
-    for model, kinds in {
-        "ae": ["mean"],
-        "beta_vae": ["mean", "sample"],
-        "beta_vsc": ["mean", "sample"],
-    }.items():
-        arrays = arrays_of(
-            read_matrix(workflow.path(f"studies/twice/pbmc68k_reduced/{model}/latents.h5ad"))
-        )
-        assert list(arrays) == [(kind, seed) for seed in (0, 1) for kind in kinds]
-        assert not any((arrays[kind, 0] == arrays[kind, 1]).all() for kind in kinds)
+        "preprocessed.h5ad",
+        "weights.safetensors",
+        "latents.h5ad",
+        "tsne.h5ad",
+        "clusters.tsv",
+        "scores.tsv",
+    } <= names
+    assert differing(workflow.path(""), finished.path("")) == set()
+    arrays = arrays_of(
+        read_matrix(finished.path("studies/small/pbmc68k_reduced/drawing/latents.h5ad"))
+    )
+    assert list(arrays) == [(kind, seed) for seed in (0, 7) for kind in ("mean", "sample")]
+    assert not any((arrays[kind, 0] == arrays[kind, 7]).all() for kind in ("mean", "sample"))
 
 
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        ("threds=2", "unknown key 'threds'; did you mean 'threads'?"),
-        ("threads=0", "'threads' is 0"),
-        ("run=[quick]", "run names 'quick'"),
-        ("studies={quickstart: {models: [pcaa]}}", "did you mean 'pca'?"),
-        ("studies={quickstart: {datasets: [digit]}}", "did you mean 'digits'?"),
-        (
-            "studies={quickstart: {embedding: {max_iter: 1}}}",
-            "'studies.quickstart.embedding.max_iter' is '1'",
-        ),
-    ],
-)
-def test_a_mistake_in_the_configuration_is_one_line(workflow, override, words):
-    run = workflow.snakemake("-n", "--config", override)
+@pytest.mark.workflow
+def test_a_mistake_in_the_configuration_is_one_line(workflow):
+    run = workflow.snakemake("-n", "--config", "studies={quickstart: {models: [pcaa]}}")
     assert run.returncode == 1
     assert "Traceback" not in run.stdout
     (line,) = [line for line in run.stdout.splitlines() if line.startswith("sclatent: ")]
-    assert words in line
+    assert "did you mean 'pca'?" in line
     assert run.stdout.splitlines()[-1] == line
 
 
+@pytest.mark.workflow
 def test_an_error_in_a_job_is_one_line_and_its_traceback_is_in_the_log(workflow):
     table = workflow.folder / "config" / "datasets.yaml"
     table.write_text(
@@ -753,28 +681,29 @@ def test_an_error_in_a_job_is_one_line_and_its_traceback_is_in_the_log(workflow)
     assert not workflow.path("files/datasets/data/digit.csv").exists()
 
 
-def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(finished):
+@pytest.mark.workflow
+def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(run):
     target = "results/studies/small/figures/score_heatmap/pbmc68k_reduced.svg"
-    template = finished.folder / "workflow" / "notebooks" / "score_heatmap.ipynb"
+    template = run.folder / "workflow" / "notebooks" / "score_heatmap.ipynb"
     original = template.read_text()
     template.write_text(
         original.replace("drawing = score_heatmap(", "drawing = 1 / 0 + score_heatmap(")
     )
-    run = finished.snakemake("--cores", "1", target)
-    assert run.returncode == 1
-    assert "Traceback" not in run.stdout
-    assert re.search(r"ZeroDivisionError.*score_heatmap/pbmc68k_reduced\.log", run.stdout)
+    failed = run.snakemake("--cores", "1", target)
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stdout
+    assert re.search(r"ZeroDivisionError.*score_heatmap/pbmc68k_reduced\.log", failed.stdout)
     for kind in ("log", "ipynb"):
-        log = finished.path(f"logs/figures/small/score_heatmap/pbmc68k_reduced.{kind}").read_text()
+        log = run.path(f"logs/figures/small/score_heatmap/pbmc68k_reduced.{kind}").read_text()
         assert "ZeroDivisionError" in log
         assert "drawing = 1 / 0 + score_heatmap(" in log
     template.write_text(
         original.replace('"name": "python3"', '"name": "elsewhere"')
     )  # which kernel wrote it does not matter
-    assert finished.snakemake("--cores", "1", target).returncode == 0
-    template.write_text(original)
+    assert run.snakemake("--cores", "1", target).returncode == 0
 
 
+@pytest.mark.workflow
 def test_the_rule_graph_of_the_readme_is_that_of_the_workflow(project):
     command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "-q", "all"]
     dot = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True).stdout
@@ -793,4 +722,7 @@ def test_the_rule_graph_of_the_readme_is_that_of_the_workflow(project):
         if kind == "edge"
     }
     assert (set(drawn.values()), arrows) == (set(names.values()), edges), "run `make rulegraph`"
-    assert "workflow/report/rulegraph.svg" in (PROJECT / "docs" / "development" / "architecture.md").read_text()
+    assert (
+        "workflow/report/rulegraph.svg"
+        in (PROJECT / "docs" / "development" / "architecture.md").read_text()
+    )

@@ -20,7 +20,7 @@ from anndata.io import sparse_dataset, write_elem
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from conftest import Workflow
+from helpers import Workflow
 from simulated import draw_counts, draw_rates
 
 N_GENES = 20_000

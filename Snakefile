@@ -1,8 +1,10 @@
 # sclatent: compared, scored and reproducible latent spaces of single-cell data.
 #
-# fetch -> ingest -> preprocess -> train -> encode -> embed -> cluster -> score -> collect -> figures -> report
-#                                        \-> perturb, generate ------------------/
-# One file of rules a stage. `snakemake` runs the studies that config/config.yaml names; see README.md.
+# fetch -> ingest -> preprocess -> train -> encode -> embed -> cluster -> score -> collect
+#                                  train -> perturb, generate ------------------> collect
+#                                                           collect -> figures -> report
+#
+# One file of rules per stage. `snakemake` runs the studies that config/config.yaml names.
 
 
 include: "workflow/rules/common.smk"
@@ -34,12 +36,12 @@ rule all:
 
 
 onstart:
-    begin()
+    HOOKS.begin()
 
 
 onsuccess:
-    print_headlines()
+    HOOKS.print_headlines()
 
 
 onerror:
-    print_faults(log)
+    HOOKS.print_faults(log)

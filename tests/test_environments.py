@@ -62,7 +62,7 @@ def imports_of_environment(name):
     if name == "report":  # Snakemake reads the Snakefile in it
         paths += [
             SCRIPTS / "sclatent" / f"{module}.py"
-            for module in ("config/load", "io/imports", "data/locations", "pipeline/preflight")
+            for module in ("config/load", "pipeline/code", "pipeline/figures", "pipeline/preflight")
         ]
     if name.startswith("torch"):
         paths += (SCRIPTS / "sclatent" / "models").glob("*.py")

@@ -21,13 +21,12 @@ from pathlib import Path
 import psutil
 import pytest
 from helpers import Workflow
-from sclatent.pipeline.staleness import OLD, STAMP, renew, review
 
 from sclatent import __version__
 from sclatent.common.errors import UserError
-from sclatent.io.provenance import sha256_of
 from sclatent.io.records import read_record
 from sclatent.pipeline.failures import explain
+from sclatent.pipeline.preflight import STAMP, check_records, stamp_records
 
 STUDY = {"title": "S", "datasets": ["digits"], "models": ["a"], "seeds": [0]}
 MODELS = {
@@ -655,21 +654,6 @@ def in_days(path: Path, days: int) -> None:
 
 
 @pytest.mark.workflow
-def test_results_from_the_future_are_made_anew(run, whole):
-    """Else nothing would ever be newer than they are."""
-    for path in (run.folder / WEIGHTS).parent.iterdir():
-        path.write_bytes(b"old")
-        in_days(path, 1)
-    (line,) = lines_of(made(run, WEIGHTS))
-    first = "'results/runs/digits/a/0/history.tsv' and 2 more"
-    assert (
-        line
-        == f"sclatent: stamped in the future, as if the clock had been moved: {first}; made anew"
-    )
-    assert contents(run) == contents(whole)
-
-
-@pytest.mark.workflow
 def test_a_clock_that_is_set_back_during_a_run_is_named(run, whole):
     without(run, "results/runs/digits/a")
     with held(run, WEIGHTS) as process:
@@ -682,129 +666,50 @@ def test_a_clock_that_is_set_back_during_a_run_is_named(run, whole):
     assert contents(run) == contents(whole)
 
 
-@pytest.mark.workflow
-def test_code_from_the_future_is_named_and_results_that_look_old_are_made_again(run, whole):
-    code = run.folder / "scripts" / "sclatent" / "training" / "batches.py"
-    in_days(code, 1)
-    in_days(run.folder / LATENTS, -9000)
-    (line,) = failed(run, LATENTS)
-    assert re.match(
-        r"sclatent: '.*/cells\.py' is stamped .*, in the future; set the clock right, or if it is right: touch ",
-        line,
-    )
-    subprocess.run(line.rpartition(": ")[2].split(), check=True)
-    made(run, LATENTS)
-    assert contents(run) == contents(whole)
-    assert (run.folder / LATENTS).stat().st_mtime > code.stat().st_mtime
-
-
 # ---- results of other code
 
 
 @pytest.mark.workflow
-def test_results_of_another_version_are_made_anew(run, whole):
-    without(run, "results/studies")
-    for path in run.path("").rglob("*"):
-        if path.is_file() and path.name != STAMP:
-            path.write_bytes(b"old")  # and newer than all code, as after copying
-    for folder in (run.path(""), run.folder / ".snakemake"):
-        stamp = folder / STAMP
-        stamp.write_text(stamp.read_text().replace(f'"{__version__}"', '"0.0.1"', 1))
-    reason = f"sclatent: 'results' was made by sclatent 0.0.1, and this is {__version__}: everything is made anew"
-    assert lines_of(made(run, WEIGHTS)) == [reason]
-    assert contents(run) == {
-        name: content for name, content in contents(whole).items() if "/studies/" not in name
-    }
-    assert nothing_to_do(run, WEIGHTS)
+def test_what_code_says_decides_and_not_when_it_was_written(run):
+    code = run.folder / "scripts" / "sclatent" / "models" / "ae.py"
+    in_days(code, 1)
+    assert nothing_to_do(run, LATENTS)
+    code.write_text(code.read_text() + "\n# changed\n")
+    in_days(code, -9000)
+    assert not nothing_to_do(run, WEIGHTS)
+    assert nothing_to_do(run, DATA)
 
 
 @pytest.mark.workflow
-def test_results_without_what_is_known_of_their_making_are_not_trusted_unasked(run):
+def test_results_of_another_version_are_made_again(run):
+    module = run.folder / "scripts" / "sclatent" / "__init__.py"
+    module.write_text(module.read_text().replace(__version__, "0.0.1"))
+    assert not nothing_to_do(run, DATA)
+
+
+@pytest.mark.workflow
+def test_results_without_records_of_their_making_are_not_trusted_unasked(run):
     without(run, ".snakemake")
     (line,) = failed(run, LATENTS)
-    assert line.startswith(
-        "sclatent: how 'results' was made is not recorded in '.snakemake', which is new or another's"
-    )
-    anew, trust = re.search(r"anew: (rm .*); to trust .*: (mkdir .* && cp .*); then", line).groups()
+    assert line.startswith("sclatent: how 'results' was made is not recorded in '.snakemake'")
+    again, trust = re.search(
+        r"again: (rm .*); to trust .*: (mkdir .* && cp .*); then", line
+    ).groups()
     without(run, ".snakemake")
     subprocess.run(trust, shell=True, cwd=run.folder, check=True)
     assert nothing_to_do(run, LATENTS)
-    subprocess.run(anew, shell=True, cwd=run.folder, check=True)
-    planned = run.snakemake("-n", "--", LATENTS).stdout
-    reason = "'results' does not say which version of sclatent made it: everything is made anew"
-    assert lines_of(planned) == [f"sclatent: {reason} (a dry run does not show it)"]
+    subprocess.run(again, shell=True, cwd=run.folder, check=True)
+    assert not nothing_to_do(run, LATENTS)
 
 
-@pytest.mark.workflow
-def test_code_that_is_older_than_the_results_but_not_theirs_is_seen(run, whole):
-    """As after copying results beside another checkout, or bringing code with its times."""
-    code = run.folder / "scripts" / "sclatent" / "models" / "ae.py"
-    before = code.stat()
-    code.write_text(code.read_text() + "\n# changed\n")
-    os.utime(code, ns=(before.st_atime_ns, before.st_mtime_ns))
-    (line,) = lines_of(made(run, WEIGHTS))
-    words = "'scripts/sclatent/models/ae.py'; what rests on it is made anew"
-    assert line == f"sclatent: not the code that made 'results', though it looks older: {words}"
-    of_run, of_whole = contents(run), contents(whole)
-    assert {name for name in of_whole if of_run[name] != of_whole[name]} == {
-        name for name in of_whole if "/runs/" in name
-    }
-    assert nothing_to_do(run, WEIGHTS)
-
-
-@pytest.fixture
-def small(tmp_path) -> tuple[Path, Path, Path]:
-    """A folder of results, one of Snakemake, and a project, of one file each, that belong together."""
-    results, state, base = (tmp_path / name for name in ("results", "state", "base"))
-    for path in (
-        results / "data" / "x.h5ad",
-        results / "files" / "x.csv",
-        base / "scripts" / "x.py",
-    ):
-        path.parent.mkdir(parents=True)
-        path.write_text(path.name)
-    renew(review(results, state, base), results, state, {})
-    for path in results.rglob("x.*"):
-        os.utime(path)
-    assert review(results, state, base).reasons == []
-    return results, state, base
-
-
-@pytest.mark.parametrize(
-    "stamp", ["", "no JSON", "[]", '{"version": 1}', '{"version": 1, "name": 2, "code": 3}', None]
-)
-def test_results_with_a_damaged_stamp_or_none_are_not_trusted(small, stamp):
-    results, state, base = small
-    (results / STAMP).unlink() if stamp is None else (results / STAMP).write_text(stamp)
-    found = review(results, state, base)
-    assert found.reasons == [
-        f"'{results}' does not say which version of sclatent made it: everything is made anew"
-    ]
-    pin = sha256_of(results / "files" / "x.csv")
-    renew(found, results, state, {f"{results}/files/x.csv": pin, f"{results}/data/x.h5ad": pin})
-    assert (results / "data" / "x.h5ad").stat().st_mtime == OLD
-    assert (
-        results / "files" / "x.csv"
-    ).stat().st_mtime > OLD  # the published file that it should be
-    assert review(results, state, base).reasons == []
-
-
-def test_changed_code_that_cannot_be_given_a_time_makes_everything_anew(small, monkeypatch):
-    results, state, base = small
-    (base / "scripts" / "x.py").write_text("changed")
-    in_days(base / "scripts" / "x.py", -1)
-    assert len(review(results, state, base).results) == 0
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    assert len(review(results, state, base).results) == 2
-
-
-def test_results_of_another_user_that_would_have_to_be_made_anew_are_named(small, monkeypatch):
-    results, state, base = small
-    (results / STAMP).unlink()
-
-    def not_mine(*_):
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "utime", not_mine)
-    with pytest.raises(UserError, match=r"no permission for .*x\.h5ad; change its permissions"):
-        renew(review(results, state, base), results, state, {})
+def test_records_belong_to_the_results_that_have_their_stamp(tmp_path):
+    results, state, other = (tmp_path / name for name in ("results", "state", "other"))
+    check_records(results, state)  # there is nothing to doubt yet
+    stamp_records(results, state)
+    check_records(results, state)
+    stamp_records(other, state)
+    with pytest.raises(UserError, match="is not recorded in"):
+        check_records(results, state)
+    (other / STAMP).write_text("damaged")
+    with pytest.raises(UserError, match="is not recorded in"):
+        check_records(other, state)

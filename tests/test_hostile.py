@@ -54,7 +54,8 @@ from sclatent.figures.latent_space_3d import latent_space_3d, save_page
 from sclatent.figures.style import STYLE, legend, looks_of, save
 from sclatent.io.tables import as_kind, read_table, write_table
 from sclatent.pipeline.notebooks import execute
-from sclatent.pipeline.preflight import check_own_files
+from sclatent.pipeline.plan import Plan
+from sclatent.pipeline.preflight import source_files
 from sclatent.pipeline.report_page import without_markup
 from sclatent.report.exports import write_parquet
 from sclatent.report.first_page import as_rst
@@ -284,10 +285,10 @@ def test_a_download_that_no_folder_may_keep_is_refused_before_a_run(
         UserError,
         match=r"datasets\.mine\.files\.counts: 'authorized_keys' is in none .* put 'data' first",
     ):
-        check_own_files(load(raw))
+        source_files(Plan(load(raw)), "mine")
     outside.mkdir()
     (outside / "authorized_keys").write_text("")
-    check_own_files(load(raw))  # looking in any folder is harmless
+    source_files(Plan(load(raw)), "mine")  # looking in any folder is harmless
 
 
 @pytest.mark.parametrize(

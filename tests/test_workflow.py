@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from helpers import CHEAP, PROJECT, Workflow, differing
+from helpers import CHEAP, PROJECT, SNAKEMAKE, Workflow, differing
 from pyarrow import parquet
 from scipy import sparse
 from scipy.io import mmwrite
-from small_study import DOTS, QUICK, SMALL, TOY
+from small_study import DOTS, QUICK, SMALL, TOY, TOY_HYPERPARAMETERS
 
 from sclatent.io.by_seed import arrays_of
 from sclatent.io.matrices import read_matrix
@@ -726,3 +726,73 @@ def test_the_rule_graph_of_the_readme_is_that_of_the_workflow(project):
         "workflow/report/rulegraph.svg"
         in (PROJECT / "docs" / "development" / "architecture.md").read_text()
     )
+
+
+# ---- called from elsewhere
+
+TINY = {
+    "run": ["tiny"],
+    "studies": {
+        "tiny": {"title": "T", "datasets": ["digits"], "models": ["pca"], "seeds": [0], **CHEAP}
+    },
+}
+
+
+def called(folder: Path, *arguments: str) -> str:
+    """Run Snakemake in a folder that is no copy of the project, and return what it printed."""
+    command = [*SNAKEMAKE, "--cores", "2", *arguments]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout + run.stderr
+
+
+@pytest.mark.workflow
+def test_results_are_written_where_snakemake_is_called(tmp_path):
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(TINY))
+    called(tmp_path, "-s", str(PROJECT / "Snakefile"), "--configfile", "mine.yaml")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.yaml", "results", ".snakemake"}
+    assert (tmp_path / "results" / "report.html").stat().st_size
+    # The same folder, given as an option, has nothing left to do.
+    options = ("-d", str(tmp_path), "--configfile", str(tmp_path / "mine.yaml"))
+    assert "Nothing to be done" in called(PROJECT, *options)
+
+
+@pytest.mark.workflow
+def test_another_workflow_uses_this_one_as_a_module(tmp_path):
+    (tmp_path / "Snakefile").write_text(
+        textwrap.dedent(
+            f"""
+            configfile: "caller.yaml"
+
+            module sclatent:
+                snakefile: "{PROJECT / "Snakefile"}"
+                config: config["sclatent"]
+
+            use rule * from sclatent as sclatent_*
+
+            rule mine:
+                default_target: True
+                input: "results/studies/tiny/summary.tsv"
+                output: "{{model}}.txt"
+                shell: "head -n 2 {{input}} > {{output}}"
+            """
+        )
+    )
+    (tmp_path / "caller.yaml").write_text(yaml.safe_dump({"sclatent": TINY}))
+    called(tmp_path, "mine.txt")  # a wildcard of the caller is not bound to names of ours
+    assert read_provenance(tmp_path / "results" / "studies" / "tiny" / "summary.tsv")
+    assert (tmp_path / "mine.txt").read_text().count("\n") == 2
+
+
+@pytest.mark.workflow
+def test_a_second_study_in_a_folder_explains_what_runs_again_in_short_lines(run):
+    tiny = {
+        **SMALL,
+        "run": ["other"],
+        "studies": {**SMALL["studies"], "other": TINY["studies"]["tiny"]},
+    }
+    run.configure(**tiny)
+    plan = run.snakemake("-n")
+    assert plan.returncode == 0
+    assert "Its settings or its code have changed" in plan.stdout
+    assert max(map(len, plan.stdout.splitlines())) < 1000

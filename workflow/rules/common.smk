@@ -1,6 +1,7 @@
 # Needs:    the merged configuration.
-# Makes:    nothing; PLAN (what the rules compute from the checked configuration), FIGURES (the same
-#           for figures), CONFIG (the checked configuration), and helpers that several rules files use.
+# Makes:    nothing; CONFIG (the checked configuration), PLAN (what the rules compute from it), FIGURES
+#           and GATHERED (the same for figures, and for files that rules gather), HOOKS, and helpers
+#           that several rules files use.
 # Promises: a mistake of the user ends the run here, in one line with its cure and exit code 1.
 
 import logging
@@ -20,10 +21,12 @@ from sclatent.config.load import load
 from sclatent.config.tables import with_tables
 from sclatent.families.registry import family_files
 from sclatent.pipeline.code import code_digest
-from sclatent.pipeline.failures import explain, in_words
+from sclatent.pipeline.failures import in_words
 from sclatent.pipeline.figures import FigurePlan, INTERACTIVE, PICTURES
+from sclatent.pipeline.gathered import Gathered
+from sclatent.pipeline.hooks import Hooks
 from sclatent.pipeline.plan import COLLECTED, KEPT, Plan
-from sclatent.pipeline.preflight import check_folder, check_records, source_files, stamp_records
+from sclatent.pipeline.preflight import check_records, source_files
 
 logger.addFilter(in_words)
 logging.raiseExceptions = False  # a log on a full disk must not print tracebacks
@@ -32,6 +35,8 @@ try:
     CONFIG = load(with_tables(config, BASE / "config"))
     PLAN = Plan(CONFIG)
     FIGURES = FigurePlan(PLAN)
+    GATHERED = Gathered(PLAN)
+    HOOKS = Hooks(PLAN)
     check_records()
 except UserError as error:
     sys.exit(f"sclatent: {error}")
@@ -97,6 +102,7 @@ def over_seeds(pattern):
     return lambda wildcards: expand(pattern, **wildcards, seed=PLAN.study(wildcards.study).seeds)
 
 
-def of_runs(pattern, runs):
-    """Return a path per training, each once."""
-    return list(dict.fromkeys(path for run in runs for path in expand(pattern, **vars(run))))
+def first_page():
+    """Return the start page of the report: that of this run once it is written."""
+    page = os.path.abspath("results/overview.rst")
+    return page if os.path.exists(page) else "workflow/report/workflow.rst"

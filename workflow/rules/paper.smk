@@ -12,25 +12,6 @@ SOURCES_OF_PAPER = {
 }
 
 
-def kept_tables(study):
-    """Return the tables of a study that are kept and committed, as outputs of the rule `keep`."""
-    return [f"results/reference/{study}/{table}.tsv" for table in KEPT]
-
-
-def committed(table):
-    """Return the full path of a kept table: by it, the file is no output of a study."""
-    return str(BASE / table)
-
-
-def kept_studies():
-    """Return the studies of this run of which all tables are kept."""
-    return [
-        study
-        for study in CONFIG.run
-        if all(Path(committed(table)).exists() for table in kept_tables(study))
-    ]
-
-
 rule paper:
     input:
         **SOURCES_OF_PAPER,
@@ -72,7 +53,11 @@ use rule paper as paper_kept with:
     input:
         **SOURCES_OF_PAPER,
         configuration="results/configuration.yaml",
-        tables=[committed(table) for study in kept_studies() for table in kept_tables(study)],
+        tables=[
+            str(BASE / table)
+            for study in GATHERED.kept_studies(BASE)
+            for table in GATHERED.kept_tables(study)
+        ],
         quality_control=[],
         trainings=[],
         figures=[],
@@ -84,7 +69,7 @@ use rule paper as paper_kept with:
         "results/benchmarks/paper_kept.tsv"
     params:
         code=code_digest("paper"),
-        studies=PLAN.studies_of_paper(kept_studies()),
+        studies=PLAN.studies_of_paper(GATHERED.kept_studies(BASE)),
         datasets=[],
         figures=[],
         conditions=PLAN.conditions_of_models(),
@@ -120,5 +105,5 @@ for study in CONFIG.run:
         name:
             f"paper_{study}"
         input:
-            kept_tables(study),
+            GATHERED.kept_tables(study),
         localrule: True

@@ -3,66 +3,6 @@
 #           results/report.html.
 # Promises: one page that opens without a network, and begins with what came out, what failed, and what it was made of.
 
-from snakemake.iocontainers import Wildcards
-
-PAGE = Path("results/report.html")
-PAGE_BEFORE = PAGE.stat().st_mtime_ns if PAGE.exists() else None
-
-
-def begin():
-    """Check the folder of results before the first job, and stamp it."""
-    try:
-        check_folder()
-        stamp_records()
-    except UserError as error:
-        sys.exit(f"sclatent: {error}")
-
-
-def print_headlines():
-    """Print the headline of every study and where the report is, if this run built the report."""
-    if not PAGE.exists() or PAGE.stat().st_mtime_ns == PAGE_BEFORE:
-        return
-    for name in CONFIG.run:
-        # The first line is the provenance.
-        _, table = Path(f"results/studies/{name}/headline.txt").read_text().split("\n", maxsplit=1)
-        study = PLAN.study(name)
-        print(f"\n{study.title}: mean ± sd over {len(study.seeds)} seeds\n\n{table}")
-    print(f"Report: {PAGE}")
-
-
-def print_faults(log):
-    """Print what Snakemake's log tells of jobs that were killed and of faults of the machine."""
-    for line in explain("\n".join(Path(path).read_text(errors="replace") for path in log)):
-        print(f"sclatent: {line}", file=sys.stderr)
-
-
-def first_page():
-    """Return the start page of the report: that of this run once it is written."""
-    page = os.path.abspath("results/overview.rst")
-    return page if os.path.exists(page) else "workflow/report/workflow.rst"
-
-
-def over_run(function):
-    """Return the paths that an input function gives for the studies of the run, each once."""
-    wildcards = [Wildcards(fromdict={"study": study}) for study in CONFIG.run]
-    return list(dict.fromkeys(path for study in wildcards for path in function(study)))
-
-
-def benchmarks_of_run():
-    """Return the time and memory of every job that the report rests on."""
-    paths = [
-        f"results/benchmarks/{rule}/{name}.tsv"
-        for rule, names in PLAN.preparations().items()
-        for name in names
-    ]
-    for study in CONFIG.run:
-        paths.append(f"results/benchmarks/collect/{study}.tsv")
-        paths += [
-            f"results/benchmarks/figures/{study}/{figure}/{subject}.tsv"
-            for figure, subject in FIGURES.figures_of(study)
-        ]
-    return [*paths, *over_run(benchmarks)]
-
 
 rule configuration:
     output:
@@ -98,14 +38,11 @@ rule overview:
         counts=expand("results/data/{dataset}/counts.h5ad", dataset=PLAN.described_sources()),
         data=expand("results/data/{dataset}/preprocessed.h5ad", dataset=PLAN.described_datasets()),
         records=[run.record for run in PLAN.runs],
-        scores=[
-            *over_run(over_clustered(f"{OF_DATASET}/scores.tsv")),
-            *over_run(perturbation_scores),
-        ],
+        scores=GATHERED.scores_of_run(),
         runs=expand("results/studies/{study}/runs.tsv", study=CONFIG.run),
         absent=expand("results/studies/{study}/absent.tsv", study=CONFIG.run),
         headlines=expand("results/studies/{study}/headline.html", study=CONFIG.run),
-        benchmarks=benchmarks_of_run(),
+        benchmarks=GATHERED.benchmarks_of_run(),
     output:
         "results/overview.rst",
     log:

@@ -31,8 +31,9 @@ def code_digest(script: str, *others: Path) -> str:
     """
     starts = [SCRIPTS / f"{script}.py", *others]
     digest = hashlib.sha256(__version__.encode())
-    for path in sorted({*starts, *code_of(starts)}):
-        digest.update(f"{path.name}\n{_digest_of(path, path.stat().st_mtime_ns)}\n".encode())
+    # Sorted by content, so that the digest does not depend on where the project is.
+    contents = [_digest_of(path, path.stat().st_mtime_ns) for path in {*starts, *code_of(starts)}]
+    digest.update("\n".join(sorted(contents)).encode())
     return digest.hexdigest()[:16]
 
 

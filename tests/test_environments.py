@@ -11,6 +11,7 @@ from helpers import PARTS, PROJECT
 from sclatent.io.imports import imported_names
 
 SCRIPTS = PROJECT / "scripts"
+LAZY = SCRIPTS / "sclatent" / "__init__.py"  # imports what it exports when that is first used
 IMPORT_NAMES = {
     "igraph": "igraph",
     "pyyaml": "yaml",
@@ -39,7 +40,9 @@ def pins_of_lock():
 
 
 def torch_pin():
-    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["dependency-groups"]
+    groups = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     return groups["torch"][0].removeprefix("torch==")
 
 
@@ -80,7 +83,7 @@ def third_party(paths):
         for name in imported_names(path):
             local = SCRIPTS.joinpath(*name.split("."))
             candidates = [local.with_suffix(".py"), local / "__init__.py"]
-            own = [file for file in candidates if file.is_file()]
+            own = [file for file in candidates if file.is_file() and file != LAZY]
             waiting += own
             top = name.split(".")[0]
             if (

@@ -7,6 +7,11 @@
 # One file of rules per stage. `snakemake` runs the studies that config/config.yaml names.
 
 
+from snakemake.utils import min_version
+
+min_version("9.27")  # no older version was tested
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/ingest.smk"

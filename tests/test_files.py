@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 from importlib import import_module
 
 import anndata as ad
@@ -10,6 +11,7 @@ import torch
 from scipy import sparse
 
 from sclatent.common.errors import UserError
+from sclatent.io import contracts
 from sclatent.io import imports as dependencies
 from sclatent.io.atomic import replacing
 from sclatent.io.by_seed import arrays_of, collect_seeds, failures_of
@@ -285,6 +287,42 @@ def test_a_package_that_others_load_where_it_is_installed_counts_where_the_code_
         for name in ("a.py", "b.py")
     ]
     assert [loaded & held.keys() for held in versions] == [{"igraph"}, {"igraph", "pyarrow"}]
+
+
+def test_the_fingerprint_of_a_contract_follows_its_form_and_no_meaning(monkeypatch):
+    kinds = ("runs", "counts")
+    before = contracts.fingerprint(*kinds)
+    seed, slot = contracts.TABLES["runs"]["seed"], contracts.MATRICES["counts"][0]
+    assert len(before) == 16
+    assert before == contracts.fingerprint(*kinds)
+    assert before not in (contracts.fingerprint(kind) for kind in kinds)
+
+    def changed(**entries):
+        with monkeypatch.context() as patch:
+            if "slot" in entries:
+                patch.setitem(contracts.MATRICES, "counts", [entries["slot"]])
+            for name in entries.keys() - {"slot"}:
+                patch.setitem(contracts.TABLES["runs"], name, entries[name])
+            return contracts.fingerprint(*kinds)
+
+    monkeypatch.setitem(contracts.MATRICES, "counts", [slot])
+    before = contracts.fingerprint(*kinds)
+    same = [
+        changed(seed=replace(seed, meaning="another sentence")),
+        changed(slot=replace(slot, meaning="another sentence")),
+    ]
+    other = [
+        changed(seed=replace(seed, type="text")),
+        changed(seed=replace(seed, optional=True)),
+        changed(extra=seed),
+        changed(slot=replace(slot, form="dense float32")),
+        changed(slot=replace(slot, optional=False)),
+        changed(slot=replace(slot, path="X")),
+    ]
+    assert set(same) == {before}
+    assert len({before, *other}) == 7
+    with pytest.raises(KeyError):
+        contracts.fingerprint("unknown")
 
 
 def test_a_script_rests_on_the_files_that_it_imports_and_no_others():

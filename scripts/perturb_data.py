@@ -3,8 +3,7 @@
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
 from sclatent.common.vocabulary import EVALUATION_SEED
-from sclatent.io.absent import absent_table
-from sclatent.io.tables import as_kind, concat_tables, write_table
+from sclatent.io.tables import absent_table, as_kind, concat_tables, write_table
 from sclatent.perturbation.scores import (
     predictions_without_model,
     rank_markers,

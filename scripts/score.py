@@ -2,9 +2,8 @@
 
 from _job import provenance, run
 from sclatent.clustering.scores import score_latents, with_floor
-from sclatent.io.absent import absent_table
 from sclatent.io.matrices import read_matrix, read_obs
-from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.io.tables import absent_table, as_kind, concat_tables, read_table, write_table
 from sclatent.metrics.agreement import score_table
 
 

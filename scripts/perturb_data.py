@@ -27,7 +27,7 @@ def main(snakemake):
         EVALUATION_SEED,
     )
     scores = with_bounds(scores, scores).assign(dataset=params.dataset)
-    origin = provenance(snakemake, [files.data], EVALUATION_SEED)
+    origin = provenance(snakemake, seed=EVALUATION_SEED)
     write_table(markers, output.markers, "markers", origin)
     write_table(as_kind(scores, "perturbation"), output.scores, "perturbation", origin)
     write_table(

@@ -23,7 +23,7 @@ def main(snakemake):
         tables += [table.assign(dataset=dataset, model=model) for table in found]
         missing.append(absent_table("clustering", dataset, absent, model))
     scores = with_floor(concat_tables(tables, "scores"), params.floors, params.n_components)
-    origin = provenance(snakemake, [*files.latents, *files.clusters, files.data])
+    origin = provenance(snakemake)
     write_table(as_kind(scores, "scores"), output.scores, "scores", origin)
     write_table(
         as_kind(concat_tables(missing, "absent"), "absent"), output.absent, "absent", origin

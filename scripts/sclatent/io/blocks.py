@@ -57,7 +57,7 @@ def h5_matrix(path: str | Path, place: str) -> Matrix:
     return cast(Matrix, read_elem_lazy(item, chunks=(BLOCK, n_vars)))
 
 
-def is_lazy(matrix: Matrix) -> bool:
+def is_lazy(matrix) -> bool:
     """Return whether a matrix is read from its file block by block."""
     return hasattr(matrix, "dask")
 

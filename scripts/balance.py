@@ -1,5 +1,7 @@
 """Draw training cells in balanced groups."""
 
+import pandas as pd
+
 from _job import provenance, run
 from sclatent.data.balance import balance
 from sclatent.io.expression import read_values
@@ -12,8 +14,8 @@ def main(snakemake):
     if params.by == "louvain":
         groups = read_table(files.clusters[0], "data_clusters").set_index("cell")["cluster"]
     else:
-        groups = read_obs(files.data).loc[:, params.by]
-    adata = balance(read_values(files.data), groups, **params.settings)
+        groups = read_obs(files.data)[params.by]
+    adata = balance(read_values(files.data), pd.Series(groups), **params.settings)
     write_matrix(adata, snakemake.output[0], "training", provenance(snakemake))
 
 

@@ -1,10 +1,12 @@
-"""A stand-in for the `snakemake` object, so that a script can be run and debugged alone.
+"""A stand-in for the object `snakemake`, so that a script can be run and debugged alone.
 
     python scripts/train.py dataset=digits model=ae seed=0
 
-run from the project's folder, calls the script's main with the inputs, outputs and parameters that the rule has for these
-wildcards; an argument that ends in .yaml is a configuration file. Inputs must exist; outputs are written where the workflow
-would write them.
+runs the script's main with the inputs, outputs and parameters that the rule has for these
+wildcards. Call it from the project's folder. An argument that ends in .yaml is a configuration
+file. Inputs must exist. Outputs are written where the workflow would write them.
+
+This is the only file that may use private names of Snakemake: no public one gives a single job.
 """
 
 from pathlib import Path
@@ -19,9 +21,24 @@ from sclatent.common.errors import UserError
 
 
 def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
-    """Return what a job of the script's rule would have as `snakemake`, for wildcards given as "name=value".
+    """Return what a job of a script's rule would have as `snakemake`.
 
-    Raises UserError where the rule has no such job. A GPU is offered, if there is one.
+    Parameters
+    ----------
+    script
+        Name of the script, which is that of its rule.
+    arguments
+        Wildcards as "name=value", and paths of configuration files.
+
+    Returns
+    -------
+    SimpleNamespace
+        Its resources offer a GPU, which is used if the machine has one.
+
+    Raises
+    ------
+    UserError
+        If the rule has no such job.
     """
     files = [Path(argument) for argument in arguments if argument.endswith(".yaml")]
     wildcards = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
@@ -35,7 +52,8 @@ def stand_in(script: str, arguments: list[str]) -> SimpleNamespace:
         if set(wildcards) != rule.wildcard_names:
             needed = " ".join(f"{name}=..." for name in sorted(rule.wildcard_names))
             raise UserError(
-                f"rule {script} has other wildcards; call it as: python scripts/{script}.py {needed}"
+                f"rule {script} has other wildcards; call it as: "
+                f"python scripts/{script}.py {needed}"
             )
         output = apply_wildcards(str(rule.output[0]), wildcards)
         if not rule.is_producer(output):

@@ -1,5 +1,7 @@
 """Draw training cells in balanced groups."""
 
+import pandas as pd
+
 from _job import provenance, run
 from sclatent.data.balance import balance
 from sclatent.io.expression import read_values
@@ -9,14 +11,12 @@ from sclatent.io.tables import read_table
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    inputs = [files.data]
     if params.by == "louvain":
-        inputs += files.clusters
         groups = read_table(files.clusters[0], "data_clusters").set_index("cell")["cluster"]
     else:
         groups = read_obs(files.data)[params.by]
-    adata = balance(read_values(files.data), groups, **params.settings)
-    write_matrix(adata, snakemake.output[0], "training", provenance(snakemake, inputs))
+    adata = balance(read_values(files.data), pd.Series(groups), **params.settings)
+    write_matrix(adata, snakemake.output[0], "training", provenance(snakemake))
 
 
 if __name__ == "__main__":

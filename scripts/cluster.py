@@ -27,8 +27,7 @@ def main(snakemake):
         resolution=params.resolution,
         threads=params.threads,
     )
-    inputs = [files.latents, *([files.tsne] if files.tsne else [])]
-    write_table(table, snakemake.output[0], "clusters", provenance(snakemake, inputs))
+    write_table(table, snakemake.output[0], "clusters", provenance(snakemake))
 
 
 if __name__ == "__main__":

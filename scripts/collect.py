@@ -1,10 +1,9 @@
 """Gather what a study measured over data sets, models and seeds; summarise it; say what failed, what is absent, what it cost."""
 
 from _job import provenance, run
-from sclatent.io.absent import absent_table
 from sclatent.io.atomic import write_text
 from sclatent.io.provenance import as_text
-from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.io.tables import absent_table, as_kind, concat_tables, read_table, write_table
 from sclatent.report.headline import (
     as_html_page,
     as_text_table,

@@ -9,7 +9,7 @@ from sclatent.io.provenance import as_text
 
 def main(snakemake):
     text = yaml.safe_dump(snakemake.params.configuration, sort_keys=False, allow_unicode=True)
-    write_text(snakemake.output[0], f"# {as_text(provenance(snakemake, []))}\n{text}")
+    write_text(snakemake.output[0], f"# {as_text(provenance(snakemake))}\n{text}")
 
 
 if __name__ == "__main__":

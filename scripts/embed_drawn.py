@@ -14,9 +14,7 @@ def main(snakemake):
     }
     make_deterministic(EVALUATION_SEED, params.threads)
     maps = drawn_map(read_matrix(files.data), drawn, params.n_neighbors)
-    write_matrix(
-        maps, snakemake.output[0], "drawn_map", provenance(snakemake, [files.data, *files.drawn])
-    )
+    write_matrix(maps, snakemake.output[0], "drawn_map", provenance(snakemake))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from sclatent.io.matrices import read_matrix, write_matrix
 
 
 def main(snakemake):
-    latents, params = snakemake.input.latents, snakemake.params
-    adata = read_matrix(latents)
+    params = snakemake.params
+    adata = read_matrix(snakemake.input.latents)
     best, maps = best_seed(adata), {}
     for (kind, seed), latent in latents_of(adata).items():
         wanted = [(MAPPED[kind], 2)] if kind == "mean" or params.sample else []
@@ -21,7 +21,7 @@ def main(snakemake):
                 latent, n_components, params.perplexity, params.max_iter, seed, params.threads
             )
     embedding = collect_seeds(adata.obs, maps, failures_of(adata))
-    write_matrix(embedding, snakemake.output[0], "embedding", provenance(snakemake, [latents]))
+    write_matrix(embedding, snakemake.output[0], "embedding", provenance(snakemake))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,7 @@ def main(snakemake):
                 continue
             make_deterministic(seed, params.threads)
             embedding.obsm[umap_key(model, seed, part)] = umap(latent, params.n_neighbors, seed)
-    write_matrix(
-        embedding, snakemake.output[0], "umap", provenance(snakemake, snakemake.input.latents)
-    )
+    write_matrix(embedding, snakemake.output[0], "umap", provenance(snakemake))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 """Bring a published file here, checked."""
 
 from _job import run, terminal
+from sclatent.config.datasets import File
 from sclatent.data.fetch import fetch
 from sclatent.data.locations import data_directories, download_directory
 
 
 def main(snakemake):
-    settings = snakemake.config["data_directories"]
-    file = {**snakemake.config["published"][snakemake.wildcards.file], **snakemake.params.pin}
+    config = snakemake.config
+    published = config["published"][snakemake.wildcards.file]
     fetch(
-        file,
-        data_directories(settings),
-        download_directory(settings),
+        File.model_validate({**published, **snakemake.params.pin}),
+        data_directories(config["data_directories"]),
+        download_directory(config["data_directories"]),
         snakemake.output[0],
         terminal(),
     )

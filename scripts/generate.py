@@ -8,11 +8,10 @@ from sclatent.common.determinism import make_deterministic
 from sclatent.common.vocabulary import EVALUATION_SEED
 from sclatent.generation.drawn import as_matrix, no_cells
 from sclatent.generation.scores import MEASURED, Real, draw, score_drawn, tag_components
-from sclatent.io.absent import absent_table
 from sclatent.io.by_seed import arrays_of, best_seed, failures_of
 from sclatent.io.matrices import read_matrix, write_matrix
 from sclatent.io.records import read_record
-from sclatent.io.tables import as_kind, concat_tables, write_table
+from sclatent.io.tables import absent_table, as_kind, concat_tables, write_table
 from sclatent.training.devices import choose_device, device_name
 from sclatent.training.failures import or_reason
 from sclatent.training.saved import load_trained

@@ -20,8 +20,7 @@ def main(snakemake):
     except UserError as error:
         places = [str(paths[0]) for paths in [*files.values(), annotation] if paths]
         raise UserError(f"{', '.join(places)}: {error}") from error
-    paths = [path for role in params.roles for path in snakemake.input[role]]
-    write_matrix(adata, snakemake.output[0], "counts", provenance(snakemake, paths))
+    write_matrix(adata, snakemake.output[0], "counts", provenance(snakemake))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ from functools import partial
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
 from sclatent.common.vocabulary import EVALUATION_SEED
-from sclatent.io.absent import absent_table
 from sclatent.io.records import read_record
-from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.io.tables import absent_table, as_kind, concat_tables, read_table, write_table
 from sclatent.perturbation.by_models import predictions_of_model
 from sclatent.perturbation.scores import score_targets, with_bounds
 from sclatent.perturbation.targets import read_treated

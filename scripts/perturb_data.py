@@ -3,8 +3,7 @@
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
 from sclatent.common.vocabulary import EVALUATION_SEED
-from sclatent.io.absent import absent_table
-from sclatent.io.tables import as_kind, concat_tables, write_table
+from sclatent.io.tables import absent_table, as_kind, concat_tables, write_table
 from sclatent.perturbation.scores import (
     predictions_without_model,
     rank_markers,
@@ -28,7 +27,7 @@ def main(snakemake):
         EVALUATION_SEED,
     )
     scores = with_bounds(scores, scores).assign(dataset=params.dataset)
-    origin = provenance(snakemake, [files.data], EVALUATION_SEED)
+    origin = provenance(snakemake, seed=EVALUATION_SEED)
     write_table(markers, output.markers, "markers", origin)
     write_table(as_kind(scores, "perturbation"), output.scores, "perturbation", origin)
     write_table(

@@ -24,9 +24,9 @@ def main(snakemake):
         command += ["--report", str(temporary), "--report-stylesheet", files.stylesheet]
         # The run that this job belongs to holds the lock of the folder, and every result of the report is finished by now.
         subprocess.run([*command, "--", files.configuration, *files.results], check=True)
-        origin = as_text(
-            provenance(snakemake, [files.configuration, files.overview, *files.results])
-        )
+        # Captions, style sheet and script come with the code and are no data.
+        data = [files.configuration, files.overview, *files.results]
+        origin = as_text(provenance(snakemake, data))
         page = without_markup(temporary.read_text())
         temporary.write_text(
             f"{page}<script>{Path(files.script).read_text()}</script>\n<!-- {origin} -->\n"

@@ -2,9 +2,8 @@
 
 from _job import provenance, run
 from sclatent.clustering.scores import score_latents, with_floor
-from sclatent.io.absent import absent_table
 from sclatent.io.matrices import read_matrix, read_obs
-from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.io.tables import absent_table, as_kind, concat_tables, read_table, write_table
 from sclatent.metrics.agreement import score_table
 
 
@@ -24,7 +23,7 @@ def main(snakemake):
         tables += [table.assign(dataset=dataset, model=model) for table in found]
         missing.append(absent_table("clustering", dataset, absent, model))
     scores = with_floor(concat_tables(tables, "scores"), params.floors, params.n_components)
-    origin = provenance(snakemake, [*files.latents, *files.clusters, files.data])
+    origin = provenance(snakemake)
     write_table(as_kind(scores, "scores"), output.scores, "scores", origin)
     write_table(
         as_kind(concat_tables(missing, "absent"), "absent"), output.absent, "absent", origin

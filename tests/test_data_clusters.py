@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 from sclatent.clustering.communities import neighbor_graph
 from sclatent.clustering.of_dataset import data_clusters
 from sclatent.common.determinism import make_deterministic
-from sclatent.config.datasets import Clusters
+from sclatent.config.datasets import Clusters, QualityControl
 from sclatent.config.load import load
 from sclatent.data.ingest import ingest
 from sclatent.data.preprocess import preprocess
@@ -33,7 +33,9 @@ def clusters_of(adata, seed=0, **settings):
 def pbmc():
     """pbmc68k_reduced, log-normalised: 700 cells, 765 genes, ten types."""
     path = Path(scanpy.__file__).parent / "datasets" / "10x_pbmc68k_reduced.h5ad"
-    return preprocess(ingest(read("pbmc68k_reduced", {"counts": [path]}), **AS_IT_IS), {})[0]
+    return preprocess(
+        ingest(read("pbmc68k_reduced", {"counts": [path]}), **AS_IT_IS), QualityControl()
+    )[0]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,9 @@ def default_clusters(pbmc):
 def test_clusters_of_pbmc3k_are_those_of_the_report(data_dir, raw_config):
     source = read("h5ad", {"counts": [data_dir / "pbmc3k_raw.h5ad"]})
     labels = source.obs["okunator_cluster"]
-    adata, *_ = preprocess(ingest(source, **AS_IT_IS), raw_config["datasets"]["pbmc3k"]["qc"])
+    adata, *_ = preprocess(
+        ingest(source, **AS_IT_IS), QualityControl(**raw_config["datasets"]["pbmc3k"]["qc"])
+    )
     found = [clusters_of(adata, seed) for seed in range(9)]
     # From .67 to .92 by the order in which Louvain visits the cells, and another of them on each kind of processor.
     assert np.median([adjusted_rand_score(labels[adata.obs_names], one) for one in found]) >= 0.8
@@ -53,11 +57,12 @@ def test_clusters_of_pbmc3k_are_those_of_the_report(data_dir, raw_config):
 
 
 def test_clusters_of_the_zheng_set_are_as_good_as_the_thesis_found(data_dir, raw_config):
-    config = load(raw_config).datasets["zheng_h5ad_balanced_louvain"].model_dump()
+    dataset = load(raw_config).datasets["zheng_h5ad_balanced_louvain"]
+    config = dataset.model_dump()
     source = read("h5ad", {"counts": [data_dir / "pbmc3k_raw.h5ad"]})
     counts = ingest(source, None, config["columns"], None, config["keep"], config["drop"])
     settings = ("qc", "n_top_genes", "flavor", "holdout", "drop_unlabelled")
-    adata, *_ = preprocess(counts, **{name: config[name] for name in settings})
+    adata, *_ = preprocess(counts, **{name: getattr(dataset, name) for name in settings})
     assert adata.shape == (2623, 7000)
     found = clusters_of(adata, **config["clusters"])
     # The thesis had 8 or 9 clusters and 0.941 or 0.939, by the order of two steps.
@@ -99,7 +104,9 @@ def test_fewer_cells_and_genes_than_the_settings_name_are_clustered():
     counts[:6, :4] += 40
     obs = {"cell_type": pd.Categorical(["a"] * 12), "pct_counts_mt": np.nan}
     obs = pd.DataFrame(obs, index=[f"cell_{i}" for i in range(12)])
-    adata, *_ = preprocess(ad.AnnData(obs=obs, layers={"counts": sparse.csr_matrix(counts)}), {})
+    adata, *_ = preprocess(
+        ad.AnnData(obs=obs, layers={"counts": sparse.csr_matrix(counts)}), QualityControl()
+    )
     assert len(clusters_of(adata)) == 12
     found = clusters_of(adata, n_neighbors=4)
     assert found[0] != found[-1]

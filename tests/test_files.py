@@ -1,6 +1,7 @@
 import json
 import os
-from importlib import import_module
+from dataclasses import replace
+from importlib.metadata import version
 
 import anndata as ad
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from scipy import sparse
 
 from sclatent.common.errors import UserError
+from sclatent.io import contracts
 from sclatent.io import imports as dependencies
 from sclatent.io.atomic import replacing
 from sclatent.io.by_seed import arrays_of, collect_seeds, failures_of
@@ -276,15 +278,65 @@ def test_the_fingerprint_follows_every_entry(tmp_path):
     assert describe(**base) == describe(**base)
 
 
-def test_a_package_that_others_load_where_it_is_installed_counts_where_the_code_names_it(tmp_path):
-    loaded = {import_module(name).__name__ for name in ("igraph", "matplotlib", "pyarrow")}
-    (tmp_path / "a.py").write_text("import igraph")
-    (tmp_path / "b.py").write_text("import igraph\nfrom pyarrow import parquet")
-    versions = [
-        describe(step="s", settings={}, inputs=[], code=[tmp_path / name])["packages"]
-        for name in ("a.py", "b.py")
+def test_the_packages_of_a_record_are_those_that_the_code_imports(tmp_path):
+    for name, code in {
+        "a.py": "import igraph",
+        "b.py": "from pyarrow import parquet\nimport dask, scipyx",
+        "c.py": "def later():\n    from umap import UMAP",
+        "d.py": "from anndata.io import read_loom",
+    }.items():
+        (tmp_path / name).write_text(code)
+
+    def packages(*names):
+        code = [tmp_path / name for name in names]
+        return describe(step="s", settings={}, inputs=[], code=code)["packages"]
+
+    assert packages("a.py") == {"igraph": version("igraph")}
+    assert packages("b.py", "a.py") == {name: version(name) for name in ("igraph", "pyarrow")}
+    assert packages("c.py").keys() == {
+        "numba",
+        "pynndescent",
+        "scikit-learn",
+        "scipy",
+        "umap-learn",
+    }
+    assert packages("d.py").keys() == {"anndata", "loompy"}
+
+
+def test_the_fingerprint_of_a_contract_follows_its_form_and_no_meaning(monkeypatch):
+    kinds = ("runs", "counts")
+    before = contracts.fingerprint(*kinds)
+    seed, slot = contracts.TABLES["runs"]["seed"], contracts.MATRICES["counts"][0]
+    assert len(before) == 16
+    assert before == contracts.fingerprint(*kinds)
+    assert before not in (contracts.fingerprint(kind) for kind in kinds)
+
+    def changed(**entries):
+        with monkeypatch.context() as patch:
+            if "slot" in entries:
+                patch.setitem(contracts.MATRICES, "counts", [entries["slot"]])
+            for name in entries.keys() - {"slot"}:
+                patch.setitem(contracts.TABLES["runs"], name, entries[name])
+            return contracts.fingerprint(*kinds)
+
+    monkeypatch.setitem(contracts.MATRICES, "counts", [slot])
+    before = contracts.fingerprint(*kinds)
+    same = [
+        changed(seed=replace(seed, meaning="another sentence")),
+        changed(slot=replace(slot, meaning="another sentence")),
     ]
-    assert [loaded & held.keys() for held in versions] == [{"igraph"}, {"igraph", "pyarrow"}]
+    other = [
+        changed(seed=replace(seed, type="text")),
+        changed(seed=replace(seed, optional=True)),
+        changed(extra=seed),
+        changed(slot=replace(slot, form="dense float32")),
+        changed(slot=replace(slot, optional=False)),
+        changed(slot=replace(slot, path="X")),
+    ]
+    assert set(same) == {before}
+    assert len({before, *other}) == 7
+    with pytest.raises(KeyError):
+        contracts.fingerprint("unknown")
 
 
 def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
@@ -296,9 +348,11 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
 
     assert names("train.py", "sclatent/models/vsc.py") == {
         "io/blocks.py",
+        "io/hdf5.py",
         "training/batches.py",
         "training/checkpoints.py",
         "common/determinism.py",
+        "common/vocabulary.py",
         "training/devices.py",
         "nn/divergences.py",
         "training/inputs.py",
@@ -326,7 +380,8 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
     }
     assert "models/vae.py" not in names("train.py", "sclatent/models/pca.py")
     of_score = {
-        "io/absent.py",
+        "common/vocabulary.py",
+        "io/hdf5.py",
         "io/blocks.py",
         "clustering/scores.py",
         "io/matrices.py",

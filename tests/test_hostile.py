@@ -44,7 +44,7 @@ from test_readers import (
 from test_report import rendered
 
 from sclatent.common.errors import UserError
-from sclatent.config.datasets import Dataset, without_treated
+from sclatent.config.datasets import Dataset, File, without_treated
 from sclatent.config.load import load
 from sclatent.data.fetch import fetch
 from sclatent.data.ingest import ingest
@@ -359,7 +359,7 @@ def test_nothing_is_downloaded_where_no_folder_may_keep_it(server, folders):
     with pytest.raises(
         UserError, match="put 'data' first in data_directories, or set SCLATENT_DATA"
     ):
-        fetch(file, folders, None, folders[0] / "x")
+        fetch(File(**file), folders, None, folders[0] / "x")
     assert server.seen == []
 
 

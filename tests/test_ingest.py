@@ -12,6 +12,7 @@ from scipy import sparse
 
 from sclatent.common.errors import UserError
 from sclatent.common.vocabulary import ALL, OVER_GROUPS, OVER_TYPES, UNNAMED
+from sclatent.config.datasets import QualityControl
 from sclatent.data.ingest import ingest, percent_mito
 from sclatent.data.preprocess import preprocess
 from sclatent.data.readers.registry import read, read_annotation
@@ -351,7 +352,7 @@ def test_counts_go_through_a_file_and_come_back_block_by_block(tmp_path, monkeyp
     write_matrix(ingested(), tmp_path / "counts.h5ad", "counts", {})
     monkeypatch.setattr(blocks, "LARGE", 5)
     monkeypatch.setattr(blocks, "BLOCK", 5)
-    result, *_ = preprocess(read_large_matrix(tmp_path / "counts.h5ad"), {}, "none")
+    result, *_ = preprocess(read_large_matrix(tmp_path / "counts.h5ad"), QualityControl(), "none")
     np.testing.assert_array_equal(
         np.concatenate([part.toarray() for _, part in blocks.row_blocks(result.X)]), COUNTS
     )
@@ -379,7 +380,7 @@ def test_a_mitochondrial_threshold_without_such_genes_is_refused_with_the_cure()
         UserError,
         match=r"no gene is named MT-.*leave it out, or name the column .* in columns\.gene",
     ):
-        preprocess(adata, {"max_percent_mito": 5})
+        preprocess(adata, QualityControl(max_percent_mito=5))
 
 
 def test_mitochondrial_genes_are_found_by_the_symbols_of_a_column():
@@ -469,11 +470,13 @@ def test_cells_without_a_label_are_refused_once_quality_control_is_done():
         UserError,
         match=r"3 of the 12 cells .* have no cell_type \(the first: cell_2, cell_6, cell_10\).*drop_unlab",
     ):
-        preprocess(ingested(source(type=PARTLY)), {})
+        preprocess(ingested(source(type=PARTLY)), QualityControl())
 
 
 def test_cells_without_a_label_are_dropped_where_the_user_says_so():
-    result, steps, cells = preprocess(ingested(source(type=PARTLY)), {}, drop_unlabelled=True)
+    result, steps, cells = preprocess(
+        ingested(source(type=PARTLY)), QualityControl(), drop_unlabelled=True
+    )
     assert result.n_obs == 9
     assert list(steps["n_cells"]) == [12, 9]
     assert list(cells.query("removed.notna()")["cell"]) == ["cell_2", "cell_6", "cell_10"]
@@ -481,7 +484,7 @@ def test_cells_without_a_label_are_dropped_where_the_user_says_so():
 
 def test_cells_that_quality_control_removes_need_no_label():
     adata = ingested(source(type=[None, *TYPES[1:]]))  # the cell without counts
-    assert preprocess(adata, {"min_genes": 1})[0].n_obs == 11
+    assert preprocess(adata, QualityControl(min_genes=1))[0].n_obs == 11
 
 
 @pytest.mark.parametrize("missing", [None, np.nan, "NA"])
@@ -685,7 +688,9 @@ def test_labels_that_say_nothing_in_a_text_are_missing(tmp_path):
     with pytest.raises(
         UserError, match="8 of the 12 cells that pass quality control have no cell_type"
     ):
-        preprocess(ingested(source(), read_annotation([tmp_path / "a.tsv"]), BY_LABEL), {})
+        preprocess(
+            ingested(source(), read_annotation([tmp_path / "a.tsv"]), BY_LABEL), QualityControl()
+        )
 
 
 def test_an_annotation_of_other_cells_is_refused_with_the_first_name_of_both():

@@ -2,11 +2,13 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
 from sclatent.common.errors import UserError
 from sclatent.config.load import load
+from sclatent.io import contracts
 from sclatent.io.imports import LIBRARY
 from sclatent.pipeline.code import code_digest
 from sclatent.pipeline.figures import FIGURES, FigurePlan
@@ -143,3 +145,14 @@ def test_the_digest_of_code_follows_its_content_alone(tmp_path, monkeypatch):
     assert code_digest("score") == before
     copy.write_text(copy.read_text() + "# changed\n")
     assert code_digest("score") != before
+
+
+def test_a_change_of_a_contract_makes_stale_what_it_describes_and_a_change_of_words_nothing(
+    monkeypatch,
+):
+    before = {name: code_digest(name) for name in ("score", "cluster", "train")}
+    columns = contracts.TABLES["history"]
+    monkeypatch.setitem(columns, "epoch", replace(columns["epoch"], meaning="other words"))
+    assert {name: code_digest(name) for name in before} == before
+    monkeypatch.setitem(columns, "epoch", replace(columns["epoch"], type="text"))
+    assert {name for name in before if code_digest(name) != before[name]} == {"train"}

@@ -14,7 +14,7 @@ from scipy import sparse
 from sclatent.clustering.of_dataset import data_clusters
 from sclatent.common.determinism import make_deterministic
 from sclatent.common.errors import LeakError, UserError
-from sclatent.config.datasets import Clusters
+from sclatent.config.datasets import Clusters, Holdout, QualityControl, Scale
 from sclatent.config.models import Training
 from sclatent.data import preprocess as module
 from sclatent.data.ingest import ingest
@@ -51,7 +51,7 @@ def split_pbmc(pbmc):
 
 def passed(adata, **thresholds):
     """The cells and genes that pass quality control."""
-    cells, genes, *_ = quality_control(adata, **thresholds)
+    cells, genes, *_ = quality_control(adata, QualityControl(**thresholds))
     return adata[cells, genes]
 
 
@@ -93,7 +93,7 @@ def test_genes_are_counted_in_cells_that_passed_min_genes(cells):
 
 def test_log_normalisation_follows_its_formula(cells):
     counts = cells.layers["counts"].toarray()
-    result, *_ = preprocess(cells, {}, "log", target_sum=100)
+    result, *_ = preprocess(cells, QualityControl(), "log", target_sum=100)
     np.testing.assert_allclose(
         result.X.toarray(), np.log1p(counts / counts.sum(1, keepdims=True) * 100), rtol=1e-6
     )
@@ -103,7 +103,7 @@ def test_log_normalisation_follows_its_formula(cells):
 
 def test_without_normalisation_values_stay(cells):
     np.testing.assert_array_equal(
-        preprocess(cells, {}, "none")[0].X.toarray(), cells.layers["counts"].toarray()
+        preprocess(cells, QualityControl(), "none")[0].X.toarray(), cells.layers["counts"].toarray()
     )
 
 
@@ -111,7 +111,7 @@ def test_log_normalisation_is_that_of_scanpy_to_the_last_bit(pbmc):
     counts = pbmc.layers["counts"].toarray()
     counts[0, :3] = 2**30  # a total that single precision cannot hold
     pbmc.layers["counts"] = sparse.csr_matrix(counts)
-    result, *_ = preprocess(pbmc, {}, target_sum=1e4)
+    result, *_ = preprocess(pbmc, QualityControl(), target_sum=1e4)
     expected = ad.AnnData(pbmc.layers["counts"].astype(np.float32))
     scanpy.pp.normalize_total(expected, target_sum=1e4)
     scanpy.pp.log1p(expected)
@@ -122,12 +122,12 @@ def test_a_cell_without_counts_stays_without(cells):
     cells.layers["counts"] = sparse.csr_matrix(
         cells.layers["counts"].multiply([[1], [1], [1], [0]]), dtype=np.int32
     )
-    assert (preprocess(cells, {})[0].X.toarray()[3] == 0).all()
+    assert (preprocess(cells, QualityControl())[0].X.toarray()[3] == 0).all()
 
 
 def test_unit_normalisation_takes_bytes_to_one(cells):
     cells.layers["counts"] = cells.layers["counts"] * 30
-    result, *_ = preprocess(cells, {}, "unit")
+    result, *_ = preprocess(cells, QualityControl(), "unit")
     np.testing.assert_allclose(
         result.X.toarray(), cells.layers["counts"].toarray() / 255, rtol=1e-6
     )
@@ -140,7 +140,7 @@ def test_measures_of_cells_are_those_of_scanpy(pbmc):
     )
     source.var_names = [f"MT-{name}" if i < 5 else name for i, name in enumerate(source.var_names)]
     counts = ingest(source, **AS_IT_IS)
-    *_, table = preprocess(counts.copy(), {"min_cells": 100})
+    *_, table = preprocess(counts.copy(), QualityControl(min_cells=100))
     counts.var["mt"] = counts.var_names.str.startswith("MT-")
     counts.X = counts.layers["counts"]
     scanpy.pp.calculate_qc_metrics(counts, qc_vars=["mt"], inplace=True, percent_top=None)
@@ -153,7 +153,7 @@ def test_measures_of_cells_are_those_of_scanpy(pbmc):
 
 def test_tables_say_what_each_step_left_and_why_a_cell_went(cells, tmp_path):
     thresholds = {"min_genes": 2, "min_cells": 2, "max_genes": 4, "max_percent_mito": 5}
-    *_, steps, measures = quality_control(cells, **thresholds)
+    *_, steps, measures = quality_control(cells, QualityControl(**thresholds))
     write_table(steps, tmp_path / "qc.tsv", "qc", {})
     write_table(measures, tmp_path / "qc_cells.tsv", "qc_cells", {})
     steps, measures = (
@@ -176,7 +176,7 @@ def test_tables_say_what_each_step_left_and_why_a_cell_went(cells, tmp_path):
         "4 genes or more",
         "fewer than 2 genes",
     ]
-    _, _, _, measures = quality_control(cells, max_percent_mito=5)
+    _, _, _, measures = quality_control(cells, QualityControl(max_percent_mito=5))
     assert measures["removed"].isna().tolist() == [True, True, False, True]
     assert measures["removed"][2] == "5 % mitochondrial or more"
 
@@ -186,28 +186,30 @@ def test_a_cell_type_left_with_one_cell_is_refused_with_the_cell_and_the_cure(ce
     with pytest.raises(
         UserError, match=r"the cell_type 'alone' \(cell y\).*with drop and its column: \[alone\]"
     ):
-        preprocess(cells, {"min_genes": 2})
+        preprocess(cells, QualityControl(min_genes=2))
 
 
 def test_a_condition_left_with_one_level_is_refused_with_the_cure(cells):
     cells.obs["condition"] = pd.Categorical(["ctrl", "ctrl", "stim", "stim"])
-    assert preprocess(cells.copy(), {})[0].n_obs == 4
+    assert preprocess(cells.copy(), QualityControl())[0].n_obs == 4
     with pytest.raises(
         UserError, match=r"have the condition 'ctrl'; leave columns.condition and control out"
     ):
-        preprocess(cells[:3].copy(), {"max_genes": 5, "max_percent_mito": 5})
+        preprocess(cells[:3].copy(), QualityControl(max_genes=5, max_percent_mito=5))
 
 
 def test_cells_held_out_that_quality_control_removes_are_missed(cells):
     cells.obs["condition"] = pd.Categorical(["ctrl", "ctrl", "stim", "ctrl"])
     cells.obs["cell_type"] = "a"
     cells.obs["cell_type"] = cells.obs["cell_type"].astype("category")
-    holdout = {"cells": {"condition": ["stim"]}}
-    assert preprocess(cells.copy(), {}, holdout=holdout)[0].n_obs == 4
+    holdout = Holdout(cells={"condition": ["stim"]})
+    assert preprocess(cells.copy(), QualityControl(), holdout=holdout)[0].n_obs == 4
     del cells.obs["condition"]
     cells.obs["batch"] = pd.Categorical(["1", "1", "2", "1"])
     with pytest.raises(UserError, match="removes every cell that is held out"):
-        preprocess(cells, {"max_percent_mito": 5}, holdout={"cells": {"batch": ["2"]}})
+        preprocess(
+            cells, QualityControl(max_percent_mito=5), holdout=Holdout(cells={"batch": ["2"]})
+        )
 
 
 def test_a_filter_by_mitochondria_needs_their_genes(cells):
@@ -223,13 +225,15 @@ def test_a_cell_without_a_label_is_refused_or_dropped(cells):
         UserError,
         match=r"1 of the 4 cells .* no cell_type \(the first: x\); .*drop_unlabelled: true",
     ):
-        preprocess(cells.copy(), {})
-    result, _, measures = preprocess(cells.copy(), {"min_genes": 2}, drop_unlabelled=True)
+        preprocess(cells.copy(), QualityControl())
+    result, _, measures = preprocess(
+        cells.copy(), QualityControl(min_genes=2), drop_unlabelled=True
+    )
     assert list(result.obs_names) == ["w", "y"]
     assert list(result.obs["cell_type"].cat.categories) == ["a"]
     assert measures["removed"][1] == "without cell_type"
     cells.obs["cell_type"] = pd.Categorical(["a", "a", "a", None])
-    assert preprocess(cells, {"min_genes": 2})[0].n_obs == 3, (
+    assert preprocess(cells, QualityControl(min_genes=2))[0].n_obs == 3, (
         "quality control removes the cell before its label is missed"
     )
 
@@ -247,7 +251,7 @@ def labels():
 
 def test_a_share_is_held_out_of_each_stratum(labels):
     def held(**settings):
-        split = hold_out(labels, **settings)
+        split = hold_out(labels, Holdout(**settings))
         assert list(split.index) == list(labels.index)
         return labels[split == "held_out"]
 
@@ -264,7 +268,7 @@ def test_a_share_is_held_out_of_each_stratum(labels):
 @pytest.mark.parametrize("stratify", [[], ["cell_type"]])
 def test_the_seed_alone_says_which_cells_are_held_out(labels, stratify):
     one, same, other = (
-        hold_out(labels, share=0.25, stratify=stratify, seed=seed) for seed in (1, 1, 2)
+        hold_out(labels, Holdout(share=0.25, stratify=stratify, seed=seed)) for seed in (1, 1, 2)
     )
     assert one.equals(same)
     assert not one.equals(other)
@@ -272,7 +276,8 @@ def test_the_seed_alone_says_which_cells_are_held_out(labels, stratify):
 
 def test_cells_are_held_out_by_their_labels(labels):
     held = (
-        hold_out(labels, cells={"cell_type": ["B", "CD4 T"], "condition": ["stim"]}) == "held_out"
+        hold_out(labels, Holdout(cells={"cell_type": ["B", "CD4 T"], "condition": ["stim"]}))
+        == "held_out"
     )
     expected = labels["cell_type"].isin(["B", "CD4 T"]) & (labels["condition"] == "stim")
     assert held.equals(expected)
@@ -281,7 +286,7 @@ def test_cells_are_held_out_by_their_labels(labels):
 
 def test_treated_cells_of_the_types_asked_for_are_held_out_of_every_treatment(labels):
     labels["condition"] = pd.Categorical(["ctrl", "stim", "other"] * 28)
-    held = hold_out(labels, treated=["B", "CD4 T"], control="ctrl") == "held_out"
+    held = hold_out(labels, Holdout(treated=["B", "CD4 T"]), control="ctrl") == "held_out"
     expected = labels["cell_type"].isin(["B", "CD4 T"]) & (labels["condition"] != "ctrl")
     assert held.equals(expected)
     assert set(labels.loc[held, "condition"]) == {"stim", "other"}
@@ -291,7 +296,7 @@ def test_treated_cells_are_held_out_by_the_control_of_the_data(cells):
     cells.obs["cell_type"] = pd.Categorical(["a", "a", "b", "b"])
     cells.obs["condition"] = pd.Categorical(["before", "after", "before", "after"])
     cells.uns["control"] = "before"
-    result, *_ = preprocess(cells, {}, holdout={"treated": ["b"]})
+    result, *_ = preprocess(cells, QualityControl(), holdout=Holdout(treated=["b"]))
     assert list(result.obs["split"]) == ["train", "train", "train", "held_out"]
 
 
@@ -308,7 +313,7 @@ def test_treated_cells_are_held_out_by_the_control_of_the_data(cells):
             "no cell has the cell_type 'CD4T'; did you mean 'CD4 T'",
         ),
         (
-            {"treated": ["CD4T"], "control": "ctrl"},
+            {"treated": ["CD4T"]},
             "no cell has the cell_type 'CD4T'; did you mean 'CD4 T'",
         ),
         ({"share": 0.001}, "takes 0 of 84 cells; it must take some"),
@@ -320,7 +325,7 @@ def test_treated_cells_are_held_out_by_the_control_of_the_data(cells):
 )
 def test_a_holdout_that_does_not_fit_is_refused(labels, settings, words):
     with pytest.raises(UserError, match=words):
-        hold_out(labels, **settings)
+        hold_out(labels, Holdout(**settings))
 
 
 def test_the_test_set_of_the_source_is_held_out_unless_another_is_asked_for(cells):
@@ -329,16 +334,18 @@ def test_the_test_set_of_the_source_is_held_out_unless_another_is_asked_for(cell
     source = ad.AnnData(
         cells.layers["counts"], obs=cells.obs, var=cells.var, uns={"labelled": True}
     )
-    assert list(preprocess(ingest(source, **AS_IT_IS), {})[0].obs["split"]) == list(own)
-    other = {"cells": {"cell_type": ["a"]}}
-    result, *_ = preprocess(ingest(source, **AS_IT_IS), {}, holdout=other)
+    assert list(preprocess(ingest(source, **AS_IT_IS), QualityControl())[0].obs["split"]) == list(
+        own
+    )
+    other = Holdout(cells={"cell_type": ["a"]})
+    result, *_ = preprocess(ingest(source, **AS_IT_IS), QualityControl(), holdout=other)
     assert list(result.obs["split"]) == ["held_out", "held_out", "train", "train"]
 
 
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_highly_variable_genes_are_those_of_scanpy_on_training_cells(split_pbmc, flavor):
     training = training_of(split_pbmc).copy()
-    result, *_ = preprocess(split_pbmc, {}, n_top_genes=100, flavor=flavor)
+    result, *_ = preprocess(split_pbmc, QualityControl(), n_top_genes=100, flavor=flavor)
     training.X = training.layers["counts"].astype(np.float32)
     scanpy.pp.normalize_total(training, target_sum=1e4)
     scanpy.pp.log1p(training)
@@ -352,12 +359,12 @@ def test_more_genes_than_there_are_cannot_be_chosen(pbmc):
     with pytest.raises(
         UserError, match=r"n_top_genes is 9999, but quality control left 765 genes; lower it"
     ):
-        preprocess(pbmc, {}, n_top_genes=9999)
+        preprocess(pbmc, QualityControl(), n_top_genes=9999)
 
 
 def test_the_report_s_quality_control_gives_its_cells_and_genes(data_dir, raw_config):
     counts = ingest(read("h5ad", {"counts": [data_dir / "pbmc3k_raw.h5ad"]}), **AS_IT_IS)
-    result, steps, _ = preprocess(counts, raw_config["datasets"]["pbmc3k"]["qc"])
+    result, steps, _ = preprocess(counts, QualityControl(**raw_config["datasets"]["pbmc3k"]["qc"]))
     assert result.shape == (2638, 13714)
     assert list(steps["n_cells"]) == [2700, 2700, 2700, 2695, 2638]
     raw = ad.read_h5ad(data_dir / "pbmc3k_raw.h5ad")[result.obs_names, result.var_names].X.astype(
@@ -378,7 +385,7 @@ def test_scaling_is_that_of_scanpy_fitted_on_training_cells(split_pbmc, tmp_path
     split_pbmc.layers["counts"] = sparse.csr_matrix(
         changed(split_pbmc.layers["counts"], held_out, "a gene of their own")
     )
-    result, *_ = preprocess(split_pbmc, {}, scale={"max_value": 10})
+    result, *_ = preprocess(split_pbmc, QualityControl(), scale=Scale(max_value=10))
     values = write_and_read(result, tmp_path / "x.h5ad")
     expected = ad.AnnData(training_of(result).X.toarray().astype(np.float64))
     scanpy.pp.scale(expected, max_value=10)
@@ -395,7 +402,7 @@ def test_scaling_is_that_of_scanpy_fitted_on_training_cells(split_pbmc, tmp_path
 
 
 def test_without_a_limit_scaled_values_are_not_clipped(split_pbmc, tmp_path):
-    result, *_ = preprocess(split_pbmc, {}, scale={"max_value": None})
+    result, *_ = preprocess(split_pbmc, QualityControl(), scale=Scale())
     values = write_and_read(result, tmp_path / "x.h5ad")
     assert values.max_value == np.inf
     x, var = result.X.toarray(), result.var
@@ -436,8 +443,8 @@ def test_counts_of_cells_held_out_change_nothing_that_is_learnt(split_pbmc, flav
     def learnt(counts):
         adata = split_pbmc.copy()
         adata.layers["counts"] = sparse.csr_matrix(counts)
-        settings = {"n_top_genes": 200, "flavor": flavor, "scale": {"max_value": 10}}
-        result, *_ = preprocess(adata, {"min_cells": 30}, **settings)
+        settings = {"n_top_genes": 200, "flavor": flavor, "scale": Scale(max_value=10)}
+        result, *_ = preprocess(adata, QualityControl(min_cells=30), **settings)
         return list(result.var_names), result.var.to_numpy().tobytes(), training_of(result).X
 
     names, statistics, x = learnt(split_pbmc.layers["counts"].toarray())
@@ -455,21 +462,21 @@ ROUTES = {
         "_training_cells",
         lambda adata: adata,
         {"n_top_genes": 100},
-        {},
+        QualityControl(),
         "choice of genes",
     ),
     "min_cells": (
         "detected_per_column",
         lambda counts, rows: blocks.detected_per_column(counts, np.ones_like(rows)),
         {},
-        {"min_cells": 100},
+        QualityControl(min_cells=100),
         "choice of genes",
     ),
     "scaling": (
         "_training_cells",
         lambda adata: adata,
-        {"scale": {"max_value": 10}},
-        {},
+        {"scale": Scale(max_value=10)},
+        QualityControl(),
         "took part in scaling",
     ),
 }
@@ -486,7 +493,7 @@ def test_every_run_notices_a_leak(split_pbmc, monkeypatch, route, flavor):
 
 
 def test_a_cell_held_out_is_named_before_it_is_trained_on(split_pbmc, tmp_path):
-    result, *_ = preprocess(split_pbmc, {})
+    result, *_ = preprocess(split_pbmc, QualityControl())
     values = write_and_read(result, tmp_path / "x.h5ad")
     check_none_held_out(values.cells[values.training], tmp_path / "x.h5ad")
     assert values.training.sum() == 560
@@ -499,7 +506,7 @@ def test_a_cell_held_out_is_named_before_it_is_trained_on(split_pbmc, tmp_path):
 def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, monkeypatch):
     import train  # imports torch, which no other test here needs
 
-    write_and_read(preprocess(split_pbmc, {}, n_top_genes=50)[0], tmp_path / "x.h5ad")
+    write_and_read(preprocess(split_pbmc, QualityControl(), n_top_genes=50)[0], tmp_path / "x.h5ad")
     settings = {
         "family": "pca",
         "hyperparameters": {"latent_dim": 2},
@@ -587,12 +594,12 @@ def test_a_large_matrix_gives_what_it_gives_in_memory(
     data_dir, raw_config, tmp_path, monkeypatch, flavor
 ):
     settings = {
-        "qc": raw_config["datasets"]["pbmc3k"]["qc"],
+        "qc": QualityControl(**raw_config["datasets"]["pbmc3k"]["qc"]),
         "n_top_genes": 2000,
         "flavor": flavor,
-        "scale": {"max_value": 10},
+        "scale": Scale(max_value=10),
     }
-    settings |= {"holdout": {"share": 0.1}, "columns": {"cell_type": "okunator_cell_type"}}
+    settings |= {"holdout": Holdout(share=0.1), "columns": {"cell_type": "okunator_cell_type"}}
     files = {"counts": [data_dir / "pbmc3k_raw.h5ad"]}
     result = check_both_paths_agree(
         lambda: read("h5ad", files), tmp_path, monkeypatch, block=1000, **settings
@@ -605,10 +612,10 @@ def test_a_small_matrix_read_by_blocks_gives_what_it_gives_in_memory(tmp_path, m
     settings = {
         "n_top_genes": 200,
         "flavor": flavor,
-        "scale": {"max_value": None},
-        "holdout": {"share": 0.1},
+        "scale": Scale(),
+        "holdout": Holdout(share=0.1),
     }
-    settings |= {"qc": {"min_cells": 5, "max_genes": 250}}
+    settings |= {"qc": QualityControl(min_cells=5, max_genes=250)}
     files = {"counts": [PBMC]}
     check_both_paths_agree(
         lambda: read("pbmc68k_reduced", files), tmp_path, monkeypatch, **settings
@@ -625,7 +632,11 @@ def test_cells_with_huge_totals_and_with_none_are_the_same_lazily(
     x = sparse.csr_matrix(counts) if form == "csr" else counts
     ad.AnnData(x, obs=pbmc.obs[["cell_type"]], var=pbmc.var).write_h5ad(tmp_path / "x.h5ad")
     files = {"counts": [tmp_path / "x.h5ad"]}
-    settings = {"columns": {"cell_type": "cell_type"}, "qc": {}, "scale": {"max_value": 10}}
+    settings = {
+        "columns": {"cell_type": "cell_type"},
+        "qc": QualityControl(),
+        "scale": Scale(max_value=10),
+    }
     check_both_paths_agree(lambda: read("h5ad", files), tmp_path, monkeypatch, **settings)
 
 
@@ -651,7 +662,11 @@ def test_the_check_for_leaks_compares_equal_sums_where_matrices_are_lazy(
 
     monkeypatch.setattr(scanpy.pp, "highly_variable_genes", recorded)
     preprocess(
-        lazy_pbmc, {"max_genes": 250}, n_top_genes=100, flavor=flavor, holdout={"share": 0.3}
+        lazy_pbmc,
+        QualityControl(max_genes=250),
+        n_top_genes=100,
+        flavor=flavor,
+        holdout=Holdout(share=0.3),
     )
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
@@ -660,10 +675,10 @@ def test_seurat_v3_is_refused_where_the_counts_are_too_many(lazy_pbmc):
     with pytest.raises(
         UserError, match=r"seurat_v3 takes all counts into memory.*to seurat or cell_ranger"
     ):
-        preprocess(lazy_pbmc.copy(), {}, n_top_genes=100, flavor="seurat_v3")
+        preprocess(lazy_pbmc.copy(), QualityControl(), n_top_genes=100, flavor="seurat_v3")
     settings = Clusters(n_top_genes=100).model_dump()
     with pytest.raises(UserError, match="that of clusters, if labels are derived"):
-        data_clusters(preprocess(lazy_pbmc, {})[0], **settings)
+        data_clusters(preprocess(lazy_pbmc, QualityControl())[0], **settings)
 
 
 def test_labels_of_a_large_matrix_are_those_derived_in_memory(pbmc, lazy_pbmc):
@@ -671,14 +686,14 @@ def test_labels_of_a_large_matrix_are_those_derived_in_memory(pbmc, lazy_pbmc):
     found = []
     for counts in (pbmc, lazy_pbmc):
         make_deterministic(0, threads=2)
-        found.append(data_clusters(preprocess(counts, {})[0], **settings))
+        found.append(data_clusters(preprocess(counts, QualityControl())[0], **settings))
     np.testing.assert_array_equal(*found)
     assert found[0].max() > 1
 
 
 def test_a_value_of_a_large_matrix_that_is_not_finite_is_not_written(lazy_pbmc, tmp_path):
     for bad in (np.nan, np.inf):
-        result, *_ = preprocess(lazy_pbmc.copy(), {})
+        result, *_ = preprocess(lazy_pbmc.copy(), QualityControl())
 
         def spoil(block, bad=bad):
             block = block.copy()

@@ -13,11 +13,10 @@ from sklearn.metrics import silhouette_score
 
 import collect
 from sclatent.clustering.scores import GROUPS, score_latents, with_floor
-from sclatent.io.absent import absent_table
 from sclatent.io.by_seed import collect_seeds
 from sclatent.io.contracts import TABLES
 from sclatent.io.matrices import write_matrix
-from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
+from sclatent.io.tables import absent_table, as_kind, concat_tables, read_table, write_table
 from sclatent.metrics.agreement import NUMBERS
 from sclatent.metrics.expression import CELL_METRICS, METRICS
 from sclatent.metrics.mixing import mixing

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from simulated import draw_counts, draw_rates
 
+from sclatent.config.datasets import QualityControl
 from sclatent.config.load import Config, load
 from sclatent.config.models import Phase
 from sclatent.data.ingest import ingest
@@ -42,12 +43,12 @@ def preprocessed(config: Config, n_top_genes: int | None = None) -> ad.AnnData:
     dataset = config.datasets["pbmc3k_h5ad"].model_copy(update={"n_top_genes": n_top_genes})
     path = find(dataset.files["counts"].name, data_directories(config.data_directories))
     if path is None:
-        return preprocess(simulated(), qc={}, n_top_genes=n_top_genes)[0]
+        return preprocess(simulated(), QualityControl(), n_top_genes=n_top_genes)[0]
     source = read(dataset.format, {"counts": [path]}, layer=dataset.layer)
     counts = ingest(
         source, None, **dataset.model_dump(include={"columns", "control", "keep", "drop"})
     )
-    kept = {
+    kept = (
         "qc",
         "normalization",
         "target_sum",
@@ -56,8 +57,8 @@ def preprocessed(config: Config, n_top_genes: int | None = None) -> ad.AnnData:
         "scale",
         "holdout",
         "drop_unlabelled",
-    }
-    return preprocess(counts, **dataset.model_dump(include=kept))[0]
+    )
+    return preprocess(counts, **{name: getattr(dataset, name) for name in kept})[0]
 
 
 def simulated() -> ad.AnnData:

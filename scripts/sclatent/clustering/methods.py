@@ -8,8 +8,8 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from sclatent.clustering.communities import community_graph, leiden, louvain
 from sclatent.common.determinism import make_deterministic
+from sclatent.common.vocabulary import divided_into
 from sclatent.io.by_seed import MAPPED
-from sclatent.io.contracts import divided_into
 from sclatent.io.tables import concat_tables
 
 COMMUNITIES = {"louvain": louvain, "leiden": leiden}

@@ -3,8 +3,9 @@
 import anndata as ad
 import pandas as pd
 
+from sclatent.common.vocabulary import divided_into
 from sclatent.io.by_seed import arrays_of
-from sclatent.io.contracts import TABLES, divided_into
+from sclatent.io.contracts import TABLES
 from sclatent.metrics.agreement import silhouette
 from sclatent.metrics.mixing import mixing
 

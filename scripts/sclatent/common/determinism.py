@@ -10,35 +10,41 @@ from threadpoolctl import threadpool_limits
 
 
 def keep_freed_memory() -> None:
-    """Let the C library keep the memory that tensors free, for the next ones, where it is glibc's; else nothing happens.
+    """Let the C library keep the memory of freed tensors for the next ones (glibc only).
 
-    Otherwise each large tensor is mapped anew, and the system clears every page of it, which can take longer than to compute it.
+    Otherwise the system maps and clears new pages for each large tensor, which can take longer
+    than to compute it.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(-4, 0)  # M_MMAP_MAX: no block by a mapping of its own
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: give back only what is free beyond 2 GB
+        mallopt(-4, 0)  # M_MMAP_MAX: give no block a mapping of its own
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: return only free memory beyond 2 GB
 
 
 def make_deterministic(seed: int, threads: int) -> None:
-    """Seed Python, NumPy and, where they are loaded, torch and igraph, and bind numerical libraries to `threads` threads.
+    """Seed all random generators and limit the threads of numerical libraries.
 
-    Call it after the imports and before the work: results are bit-identical for equal seed and threads on one machine.
+    Results are then bit-identical for equal seed and threads on one machine. Call it after the
+    imports and before the work: torch and igraph are set only if they are imported by then.
+
+    Parameters
+    ----------
+    seed
+        Seed of Python, NumPy, torch and igraph.
+    threads
+        Threads of BLAS, OpenMP and torch.
     """
     random.seed(seed)
     np.random.seed(seed)
     threadpool_limits(limits=threads)
     if torch := sys.modules.get("torch"):
-        os.environ.setdefault(
-            "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
-        )  # CUDA's products repeat exactly only so
+        # Products on CUDA are repeatable only with this setting.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.manual_seed(seed)
         torch.set_num_threads(threads)
-        torch.set_deterministic_debug_mode(
-            "error"
-        )  # as use_deterministic_algorithms, without its import of the compiler (1 s)
-        torch.utils.deterministic.fill_uninitialized_memory = (
-            False  # nothing here reads what it did not write; half of the time
-        )
+        # The same as use_deterministic_algorithms, but without importing the compiler (1 s).
+        torch.set_deterministic_debug_mode("error")
+        # Filling takes half of the time, and nothing here reads memory that it did not write.
+        torch.utils.deterministic.fill_uninitialized_memory = False
     if igraph := sys.modules.get("igraph"):
         igraph.set_random_number_generator(random)

@@ -1,4 +1,4 @@
-"""Names and numbers that several stages share: labels, splits, what tables call sums over groups."""
+"""Names and numbers that several stages share: labels, splits, and what tables call sums."""
 
 # Labels of a cell, under the names that every file uses.
 LABELS = ("cell_type", "condition", "batch")
@@ -12,8 +12,13 @@ OVER_TYPES = "mean of types"
 OVER_GROUPS = "mean of groups"
 RESERVED = (ALL, UNNAMED, OVER_TYPES, OVER_GROUPS)  # names that no label may have
 
-# The predictors of treated cells that are the floor and the ceiling of all others.
+# Predictors of treated cells: the floor and the ceiling of all others.
 NO_CHANGE, REAL_CELLS = "no_change", "real_cells"
 
-FEWEST = 5  # cells of a type in a condition; fewer are neither predicted nor compared with
-EVALUATION_SEED = 0  # of random choices outside of trainings: the same for all models and seeds
+FEWEST = 5  # cells of a type in a condition; smaller groups are not predicted or compared
+EVALUATION_SEED = 0  # of random choices outside of training, for all models and seeds
+
+
+def divided_into(n_components: int) -> str:
+    """Return the method name of k-means into `n_components` clusters, the floor of a mixture."""
+    return f"kmeans_{n_components}"

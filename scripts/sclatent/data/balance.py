@@ -18,13 +18,37 @@ def balance(
     standardize: bool = False,
     seed: int = 0,
 ) -> ad.AnnData:
-    """Draw n training cells of each group with replacement and return them, of the kind "training".
+    """Draw the same number of training cells from each group, with replacement.
 
-    values: all cells of a data set. groups: the group of each training cell, by name. augment puts all training cells before
-    those drawn. noise is the standard deviation of Gaussian noise added to every value. standardize then centres each gene and
-    divides it by its deviation over the cells returned, which var keeps as mean and std. X is CSR float32, or dense where values
-    are scaled, noisy or standardised; obs drawn names the cell that each row was. Raises UserError where a training cell has no
-    group.
+    Parameters
+    ----------
+    values
+        All cells of a data set, of G genes.
+    groups
+        Group of each training cell, by its name.
+    n
+        Cells drawn per group.
+    augment
+        Whether all training cells stand before the drawn ones.
+    noise
+        Standard deviation of Gaussian noise that is added to every value.
+    standardize
+        Whether each gene is centred and divided by its standard deviation over the returned cells.
+    seed
+        Seed of the draw and of the noise.
+
+    Returns
+    -------
+    ad.AnnData
+        Of the kind "training". X is CSR float32, or dense if values are scaled, noisy or
+        standardised. obs["drawn"] names the cell that each row repeats. With `standardize`, var
+        holds the mean and the standard deviation (n) of each gene before it.
+
+    Raises
+    ------
+    UserError
+        If a training cell has no group.
+
     Source: the function balance in the code of Kolb 2022.
     """
     rng = np.random.default_rng(seed)
@@ -34,7 +58,7 @@ def balance(
         raise UserError(
             f"{len(missing)} training cells have no group to balance by, the first {missing[0]}"
         )
-    group = groups[values.cells[rows]].astype(str).to_numpy()
+    group = groups.loc[values.cells[rows]].to_numpy().astype(str)
     drawn = np.concatenate([rng.choice(rows[group == name], n) for name in np.unique(group)])
     if augment:
         drawn = np.concatenate([rows, drawn])
@@ -44,7 +68,7 @@ def balance(
         x = x + np.float32(noise) * rng.standard_normal(x.shape, dtype=np.float32)
     obs = pd.DataFrame(
         {"drawn": pd.Categorical(values.cells[drawn])},
-        index=[f"row_{i}" for i in range(len(drawn))],
+        index=pd.Index([f"row_{i}" for i in range(len(drawn))]),
     )
     if not standardize:
         return ad.AnnData(x, obs=obs)

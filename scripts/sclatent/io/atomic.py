@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Writes files that are whole or absent, and reports files that are not whole."""
 
 import errno
 import glob
@@ -10,17 +10,29 @@ from pathlib import Path
 
 from sclatent.common.errors import UserError, fault_of_disk
 
-FULL = (
-    64 * 1024
-)  # bytes; with fewer of them free, a disk is full where a writer fails without saying why
+# A disk with less free space than this (bytes) counts as full if a writer fails without a reason.
+FULL = 64 * 1024
 
 
 @contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file under a temporary name and rename it at the end.
 
-    The temporary name keeps the suffix, by which some writers choose the format. Raises UserError where the disk is full or
-    cannot be written to.
+    Parameters
+    ----------
+    path
+        The file to write. Missing folders are made.
+
+    Yields
+    ------
+    Path
+        A temporary path in the same folder. It has the suffix of `path`, by which some writers
+        choose the format. It becomes `path` if the block ends well, and is removed if not.
+
+    Raises
+    ------
+    UserError
+        If the disk is full or cannot be written to.
     """
     path = Path(path)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
@@ -40,24 +52,37 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink()
 
 
-def remove_leftovers(path: str | os.PathLike) -> None:
-    """Remove what processes that were killed have left of `replacing` a path; no two write to one path at once."""
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Remove the temporary files that killed processes left behind in `replacing` this path.
+
+    This is safe because only one process at a time writes to a path.
+    """
     path = Path(path)
     for leftover in path.parent.glob(f".[0-9]*.{glob.escape(path.name)}"):
         leftover.unlink(missing_ok=True)
 
 
-def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write a text file, whole or not at all."""
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file, whole or not at all; errors as in `replacing`."""
     with replacing(path) as temporary:
         temporary.write_text(text)
 
 
 @contextmanager
-def whole(path: str | os.PathLike, kind: str) -> Iterator[None]:
-    """Turn whatever a library raises while it reads a file that is cut off or garbled into a UserError with its cure.
+def whole(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+    """Turn every error of a library that reads a file into a UserError with the cure.
 
-    kind: what the file should be. Raises UserError where the file is missing or cannot be read, too.
+    Parameters
+    ----------
+    path
+        The file that is read in the block.
+    kind
+        What the file should be, for the message.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, or cannot be read because it is cut off or garbled.
     """
     try:
         yield

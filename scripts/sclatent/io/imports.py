@@ -1,6 +1,7 @@
-"""Which library files a script rests on, found in its import statements without importing anything.
+"""Finds the library files that a script needs, from import statements and without importing.
 
-The workflow names these files as inputs, so that a change in a model reruns what that model made and nothing else.
+The workflow names these files as inputs. A change in a model then reruns the results of that model
+and no others.
 """
 
 import ast
@@ -10,27 +11,42 @@ from functools import cache
 from pathlib import Path
 
 LIBRARY = Path(__file__).parents[1]
-# Modules that describe or label files and cannot change a number in them; a change in one makes no result stale.
+# Modules that describe or label files and cannot change a number in them; a change in one makes
+# no result stale.
 PLUMBING = {"io.atomic", "io.contracts", "common.errors", "io.provenance"}
 
 
 def code_of(starts: Iterable[Path]) -> list[Path]:
-    """Return, sorted, the library files that scripts or notebooks import, directly or not, and those of the starts among them."""
+    """Find the library files that some files import, directly or through each other.
+
+    Parameters
+    ----------
+    starts
+        Scripts, notebooks or library files.
+
+    Returns
+    -------
+    list of Path
+        Sorted; with those of `starts` that lie in the library, without those of `PLUMBING`.
+    """
     waiting = list(starts)
-    found = {path for path in waiting if LIBRARY in path.parents}
+    needed = {path for path in waiting if LIBRARY in path.parents}
     while waiting:
-        for path in _imported_files(waiting.pop()) - found:
-            found.add(path)
+        for path in _imported_files(waiting.pop()) - needed:
+            needed.add(path)
             waiting.append(path)
-    return sorted(found)
+    return sorted(needed)
 
 
 def imported_names(path: Path) -> set[str]:
-    """Return the dotted names that a script, a module or a notebook imports: of modules, and of what is taken from them."""
+    """Return the dotted names that a script, a module or a notebook imports.
+
+    `from a import b` gives both a and a.b, since b may be a module or a name in a module.
+    """
     return set(_names_in(path, _source(path)))
 
 
-@cache  # most scripts rest on the same files
+@cache  # most scripts need the same files
 def _names_in(path: Path, source: str) -> frozenset[str]:
     names = set()
     for node in ast.walk(ast.parse(source)):
@@ -47,10 +63,11 @@ def _names_in(path: Path, source: str) -> frozenset[str]:
 
 
 def _imported_files(path: Path) -> set[Path]:
+    """Return the library files that a file imports itself."""
     own = {name for name in imported_names(path) if name.split(".")[0] == "sclatent"}
     modules = {name.removeprefix("sclatent").removeprefix(".") for name in own}
     candidates = [LIBRARY.joinpath(*module.split(".")) for module in modules - PLUMBING]
-    # A package holds a docstring only, so what is imported is always a module.
+    # A package holds only a docstring, so an imported file is always a module.
     files = {base.with_suffix(".py") for base in candidates}
     return {file for file in files if file.is_file()}
 

@@ -1,10 +1,9 @@
-"""Where an output comes from: code, settings, inputs, package versions, device, threads, seed, and their fingerprint."""
+"""Provenance of an output: code, settings, inputs, versions, device, threads and seed."""
 
 import hashlib
 import importlib.metadata
 import json
 import platform
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,33 +11,27 @@ from typing import Any
 from sclatent import __version__
 from sclatent.io.imports import imported_names
 
-# Import name and distribution name of the packages whose version can change a result. Dask is not among them: it only cuts
-# matrices into blocks.
+# Packages whose version can change a result, by what the code imports: itself, and those by which
+# it computes in turn. Dask is not among them: it only cuts matrices into blocks.
 PACKAGES = {
-    "anndata": "anndata",
-    "h5py": "h5py",
-    "igraph": "igraph",
-    "loompy": "loompy",
-    "matplotlib": "matplotlib",
-    "numba": "numba",
-    "numpy": "numpy",
-    "pandas": "pandas",
-    "papermill": "papermill",
-    "plotly": "plotly",
-    "pyarrow": "pyarrow",
-    "pynndescent": "pynndescent",
-    "safetensors": "safetensors",
-    "scanpy": "scanpy",
-    "scipy": "scipy",
-    "sklearn": "scikit-learn",
-    "skmisc": "scikit-misc",
-    "torch": "torch",
-    "typst": "typst",
-    "umap": "umap-learn",
+    "anndata": ("anndata",),
+    "anndata.io.read_loom": ("loompy",),
+    "h5py": ("h5py",),
+    "igraph": ("igraph",),
+    "matplotlib": ("matplotlib",),
+    "numpy": ("numpy",),
+    "pandas": ("pandas",),
+    "papermill": ("papermill",),
+    "plotly": ("plotly",),
+    "pyarrow": ("pyarrow",),
+    "safetensors": ("safetensors",),
+    "scanpy": ("scanpy", "numba", "scikit-learn", "scikit-misc", "scipy"),
+    "scipy": ("scipy",),
+    "sklearn": ("scikit-learn", "scipy"),
+    "torch": ("torch",),
+    "typst": ("typst",),
+    "umap": ("umap-learn", "numba", "pynndescent", "scikit-learn", "scipy"),
 }
-# igraph and pandas load these wherever they are installed: they count where the code of the step names them. So the record is the
-# same in an environment that has no more than the step needs.
-LOADED_UNUSED = {"matplotlib", "plotly", "pyarrow"}
 
 
 def sha256_of(path: str | Path) -> str:
@@ -57,18 +50,29 @@ def describe(
     threads: int | None = None,
     device: str = "cpu",
 ) -> dict:
-    """Return the provenance of an output as a JSON-ready mapping; its "fingerprint" is the SHA-256 of all the rest.
+    """Describe where an output comes from.
 
-    step: name of the step. settings: its parameters and wildcards. inputs: paths of its data. code: paths of the source
-    files that it rests on. The versions are those of the packages loaded by now, so call it when the work is done.
+    Parameters
+    ----------
+    step
+        Name of the step.
+    settings
+        Its parameters and wildcards.
+    inputs
+        Paths of its data.
+    code
+        Paths of its source files. The record names the versions of the packages in `PACKAGES` that
+        these files import, so it is the same in every environment with these versions.
+    seed, threads, device
+        How the step ran.
+
+    Returns
+    -------
+    dict
+        Ready for JSON. "inputs" maps paths to SHA-256; "fingerprint" is the SHA-256 of all other
+        entries.
     """
     code = sorted(code)
-    named = {name.split(".")[0] for path in code for name in imported_names(Path(path))}
-    used = {
-        module: name
-        for module, name in PACKAGES.items()
-        if module in named or module not in LOADED_UNUSED
-    }
     entries = {
         "sclatent": __version__,
         "step": step,
@@ -76,11 +80,7 @@ def describe(
         "settings": _sha256_of_text(_canonical(settings)),
         "inputs": {str(path): sha256_of(path) for path in inputs},
         "python": platform.python_version(),
-        "packages": {
-            name: importlib.metadata.version(name)
-            for module, name in sorted(used.items())
-            if module in sys.modules
-        },
+        "packages": {name: importlib.metadata.version(name) for name in _packages_of(code)},
         "device": device,
         "threads": threads,
         "seed": seed,
@@ -93,22 +93,43 @@ def as_text(provenance: Mapping[str, Any]) -> str:
     return _canonical(provenance)
 
 
+def versions_of(provenances: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Collect the versions with which results were made.
+
+    Parameters
+    ----------
+    provenances
+        What `describe` returned for each result.
+
+    Returns
+    -------
+    dict
+        Versions of sclatent, Python and each package; several versions are joined by commas.
+    """
+    versions: dict[str, set[str]] = {}
+    for origin in provenances:
+        own = {"sclatent": origin["sclatent"], "Python": origin["python"]}
+        for name, version in {**own, **origin["packages"]}.items():
+            versions.setdefault(name, set()).add(version)
+    return {name: ", ".join(sorted(several)) for name, several in versions.items()}
+
+
+def _packages_of(code: Iterable[str]) -> list[str]:
+    """Return the packages of `PACKAGES` that source files import, sorted."""
+    names = {name for path in code for name in imported_names(Path(path))}
+    return sorted(
+        {
+            package
+            for imported, packages in PACKAGES.items()
+            for package in packages
+            if any(name == imported or name.startswith(f"{imported}.") for name in names)
+        }
+    )
+
+
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
 def _sha256_of_text(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def versions_of(provenances: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the versions of the project, Python and each package that results were made with, several with commas."""
-    found: dict[str, set[str]] = {}
-    for origin in provenances:
-        for name, version in {
-            "sclatent": origin["sclatent"],
-            "Python": origin["python"],
-            **origin["packages"],
-        }.items():
-            found.setdefault(name, set()).add(version)
-    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}

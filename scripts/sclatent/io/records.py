@@ -1,4 +1,4 @@
-"""The record of a run, free of torch: what was trained, and whether it succeeded."""
+"""Reads the record of a training without importing torch: its settings and whether it succeeded."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,17 @@ from sclatent.io.atomic import whole
 
 
 def read_record(run: str | Path) -> dict:
-    """Read the record of a run: status, reason, the settings given to `sclatent.training.saved.save_run`, provenance.
+    """Read the record of a training.
 
-    Raises UserError where it is missing or not whole.
+    Returns
+    -------
+    dict
+        status, reason, provenance, and the settings that `sclatent.training.saved.save_run` got.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or not whole.
     """
     with whole(run, "record of a run"):
         return json.loads(Path(run).read_text())

@@ -4,11 +4,13 @@ Snakemake runs a job again if a parameter has changed. So a change in a script, 
 the script imports, reruns what that code made, whatever the times of the files say.
 """
 
+import ast
 import hashlib
 from functools import cache
 from pathlib import Path
 
 from sclatent import __version__
+from sclatent.io.contracts import MATRICES, TABLES, fingerprint
 from sclatent.io.imports import LIBRARY, code_of
 
 SCRIPTS = LIBRARY.parent
@@ -26,15 +28,26 @@ def code_digest(script: str, *others: Path) -> str:
 
     Returns
     -------
-    The first 16 hexadecimal digits of a SHA-256 over the version of sclatent and the contents of
-    the script, of the others, and of the library modules that they import, directly or not.
+    The first 16 hexadecimal digits of a SHA-256 over the version of sclatent; the contents of the
+    script, of the others, and of the library modules that they import, directly or not; and the
+    form of the kinds of files that the script names.
     """
-    starts = [SCRIPTS / f"{script}.py", *others]
-    digest = hashlib.sha256(__version__.encode())
+    path = SCRIPTS / f"{script}.py"
+    starts = [path, *others]
+    contracts = fingerprint(*_kinds_in(path, path.stat().st_mtime_ns))
+    digest = hashlib.sha256(f"{__version__}\n{contracts}\n".encode())
     # Sorted by content, so that the digest does not depend on where the project is.
     contents = [_digest_of(path, path.stat().st_mtime_ns) for path in {*starts, *code_of(starts)}]
     digest.update("\n".join(sorted(contents)).encode())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _kinds_in(script: Path, mtime: int) -> list[str]:
+    """Return the kinds of files that a script names: it reads or writes them."""
+    nodes = ast.walk(ast.parse(script.read_text()))
+    texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    return sorted(texts & {*MATRICES, *TABLES})
 
 
 @cache

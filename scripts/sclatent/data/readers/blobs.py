@@ -12,13 +12,37 @@ from sclatent.common.errors import UserError
 def make_blobs(
     n_vars: int = 16, n_classes: int = 5, n_cells: int = 350, effect: float = 1.2, seed: int = 0
 ) -> ad.AnnData:
-    """Draw n_cells of each class in each of the conditions ctrl and trtmnt.
+    """Draw cells of Gaussian classes in the conditions ctrl and trtmnt.
 
-    A class has the means 10 U(0,1) and deviations U(0,1) / 2; its treated cells are shifted by effect + N(0,1) / 2 in each
-    dimension, and their deviations by N(0,1) / 100. Drawn anew until no class is shifted as far as the nearest two classes are
-    apart, so that the classes and not the conditions lie apart. Returns X (2 * n_classes * n_cells, n_vars), CSR float32, which
-    are no counts (uns["real"]), with obs cell_type and condition, and the control in uns. Raises UserError where 1,000 draws
-    give none such.
+    A class has the means 10 U(0, 1) and the standard deviations U(0, 1) / 2. Its treated cells are
+    shifted by effect + N(0, 1) / 2 in each dimension, and their deviations by N(0, 1) / 100. The
+    parameters are drawn again until every class is shifted by less than the distance between the
+    nearest two classes: the cells then separate by class and not by condition.
+
+    Parameters
+    ----------
+    n_vars
+        Dimensions.
+    n_classes
+        Classes.
+    n_cells
+        Cells of each class in each condition.
+    effect
+        Mean shift of each dimension by the treatment.
+    seed
+        Seed of all draws.
+
+    Returns
+    -------
+    ad.AnnData
+        X (2 * n_classes * n_cells, n_vars), CSR float32; uns["real"] marks that these values are
+        not counts. obs holds cell_type and condition, uns the control.
+
+    Raises
+    ------
+    UserError
+        If 1,000 draws of the parameters give no such classes.
+
     Source: the tutorial of Kolb 2022.
     """
     rng = np.random.default_rng(seed)
@@ -32,7 +56,8 @@ def make_blobs(
             break
     else:
         raise UserError(
-            f"no blobs of {n_classes} classes in {n_vars} dimensions keep apart at effect {effect}; lower it"
+            f"no blobs of {n_classes} classes in {n_vars} dimensions keep apart at effect "
+            f"{effect}; lower it"
         )
     control = mean + deviation * rng.standard_normal((n_cells, *shape))
     treatment = mean + shift + treated * rng.standard_normal((n_cells, *shape))
@@ -42,10 +67,8 @@ def make_blobs(
             "cell_type": [f"class_{i}" for i in range(n_classes)] * (2 * n_cells),
             "condition": np.repeat(["ctrl", "trtmnt"], n_cells * n_classes),
         },
-        index=[f"cell_{i:05d}" for i in range(len(values))],
+        index=pd.Index([f"cell_{i:05d}" for i in range(len(values))]),
     )
-    adata = ad.AnnData(
-        sparse.csr_matrix(values), obs=obs, var=pd.DataFrame(index=[f"x{i}" for i in range(n_vars)])
-    )
-    adata.uns |= {"control": "ctrl", "real": True}
-    return adata
+    var = pd.DataFrame(index=pd.Index([f"x{i}" for i in range(n_vars)]))
+    uns = {"control": "ctrl", "real": True}
+    return ad.AnnData(sparse.csr_matrix(values), obs=obs, var=var, uns=uns)

@@ -252,7 +252,7 @@ def killed(whole, tmp_path_factory) -> Workflow:
 @pytest.mark.workflow
 def test_a_killed_training_is_named_and_goes_on_where_it_was(killed, whole, tmp_path):
     cause = "sclatent: train digits a 0 was ended by SIGKILL, by hand or because memory ran out"
-    assert killed.lines == [f"{cause}; run the same command again, and it goes on where it was"]
+    assert killed.lines == [f"{cause}; run the same command again, and it resumes where it was"]
     assert not list(killed.path("runs").rglob("*.*"))
     workflow = killed.copied(tmp_path / "run")
     made(workflow, WEIGHTS)

@@ -1,8 +1,9 @@
-# Needs:    latents.h5ad of a model on a data set, and tsne.h5ad if it is no floor
+# Needs:    latents.h5ad of a model on a data set, and tsne.h5ad if the model is no floor.
 # Makes:    results/studies/{study}/{dataset}/{model}/clusters.tsv, of the kind "clusters".
-# Promises: k-means with as many clusters as there are cell types, Louvain and Leiden on every latent; the components of mixtures,
-#           and on their floors k-means with as many clusters; k-means on 2-D t-SNE maps as the protocol of the PBMC3k report.
-#           Of the labels, only their number is used, but by the methods named oracle, which choose the resolution by them.
+# Promises: k-means with as many clusters as cell types, Louvain and Leiden on every latent; the
+#           components of mixtures, and on their floors k-means with as many clusters; k-means on
+#           2-D t-SNE maps, the protocol of the PBMC3k report. Of the labels, only their number is
+#           used. The methods named oracle are the exception: labels choose their resolution.
 
 
 rule cluster:

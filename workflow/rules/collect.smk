@@ -1,9 +1,10 @@
-# Needs:    the scores, latents and benchmarks of every data set, model and seed of a study, as far as it makes them
-# Makes:    results/studies/{study}/: scores.tsv, perturbation.tsv and generation.tsv (all measurements), a summary of each over seeds,
-#           runs.tsv (what was trained, what failed and why), absent.tsv (what does not apply and why), resources.tsv (seconds and
-#           memory), headline.txt and headline.html.
-# Promises: one row in runs.tsv for every seed asked for; all but resources.tsv and the columns from it are byte-identical between
-#           equal runs.
+# Needs:    the scores, latents and benchmarks of all data sets, models and seeds of a study.
+# Makes:    results/studies/{study}/: scores.tsv, perturbation.tsv and generation.tsv (all
+#           measurements), a summary of each over the seeds, runs.tsv (what was trained, what failed
+#           and why), absent.tsv (what does not apply and why), resources.tsv (seconds and memory),
+#           headline.txt and headline.html.
+# Promises: runs.tsv has a row for every seed that the study asks for. Equal runs give the same
+#           bytes, except for resources.tsv and the columns that come from it.
 
 
 rule collect:

@@ -1,10 +1,12 @@
-# Needs:    results/studies/{study}/{dataset}/{model}/: latents.h5ad, drawn.h5ad; results/data/{dataset}/preprocessed.h5ad
-# Makes:    results/studies/{study}/{dataset}/{model}/tsne.h5ad, of the kind "embedding", and in
-#           results/studies/{study}/{dataset}/: umap.h5ad, of the kind "umap"; drawn_map.h5ad, of the kind "drawn_map".
-# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the one with the lowest loss; 2-D t-SNE of one
-#           draw of each latent where the study asks for it. UMAP of the cells that a model draws among real ones. No score
-#           rests on a map but the protocol of the PBMC3k report. UMAP runs once a data set because it is compiled anew in
-#           every process.
+# Needs:    results/studies/{study}/{dataset}/{model}/: latents.h5ad and drawn.h5ad;
+#           results/data/{dataset}/preprocessed.h5ad.
+# Makes:    results/studies/{study}/{dataset}/{model}/tsne.h5ad, of the kind "embedding";
+#           results/studies/{study}/{dataset}/: umap.h5ad, of the kind "umap", and drawn_map.h5ad,
+#           of the kind "drawn_map".
+# Promises: maps of the mean latents: 2-D t-SNE of every seed, 3-D t-SNE and UMAP of the seed with
+#           the lowest loss; 2-D t-SNE of one draw of each latent if the study asks for it; UMAP of
+#           drawn cells among real ones. No score uses a map, except the protocol of the PBMC3k
+#           report. UMAP runs once per data set, because it is compiled in every process.
 
 
 rule embed_tsne:

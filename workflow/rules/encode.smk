@@ -1,7 +1,8 @@
-# Needs:    the trained runs of a model on a data set, one a seed of the study, and results/data/{dataset}/preprocessed.h5ad
-# Makes:    results/studies/{study}/{dataset}/{model}/latents.h5ad, of the kind "latents": mean and sample of every seed,
-#           of all cells or of those held out.
-# Promises: latents are finite; a seed that failed is named with its reason and has none.
+# Needs:    the trained runs of a model on a data set, one per seed of the study;
+#           results/data/{dataset}/preprocessed.h5ad.
+# Makes:    results/studies/{study}/{dataset}/{model}/latents.h5ad, of the kind "latents": mean and
+#           sample for every seed, of all cells or of the held-out ones.
+# Promises: latents are finite. A failed seed has no latent, and its reason stands in the file.
 
 
 rule encode:

@@ -1,8 +1,10 @@
-# Needs:    results/data/{dataset}/preprocessed.h5ad; latents, maps and clusters of every model of a study; the tables of collect
-# Makes:    results/studies/{study}/exports/: {dataset}.h5ad, of the kind "export", one a data set that the study clusters, and
-#           the tables as {table}.parquet.
-# Promises: cells come with what the seed of the lowest loss over cells held out made of them, never the best-scored one; files
-#           open in scanpy, cellxgene and what reads Parquet; a table holds the same as its TSV.
+# Needs:    results/data/{dataset}/preprocessed.h5ad; latents, maps and clusters of every model of a
+#           study; the tables of collect.
+# Makes:    results/studies/{study}/exports/: {dataset}.h5ad, of the kind "export", one per data set
+#           that the study clusters, and the tables as {table}.parquet.
+# Promises: cells have the latents, maps and clusters of the seed with the lowest loss over held-out
+#           cells, never of the best-scored seed. The files open in scanpy, in cellxgene and in
+#           programs that read Parquet. A Parquet table holds the same as its TSV.
 
 
 rule export_cells:

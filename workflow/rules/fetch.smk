@@ -1,7 +1,8 @@
 # Needs:    the data-set table; the data directories, or the network.
 # Makes:    results/files/{file}, a published file of a data set.
-# Promises: the file is whole and is the one that the table describes by size and checksum, or has none there and says its own; a
-#           download is kept in the first data directory. No change in the library makes it stale.
+# Promises: the file is whole, and has the size and the checksum that the table gives. If the table
+#           gives none, the log has those of the file. A download is kept in the first data
+#           directory. No change in the library makes the file stale.
 
 
 rule fetch:

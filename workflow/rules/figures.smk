@@ -1,7 +1,9 @@
-# Needs:    a template in workflow/notebooks and the tables and maps that it draws
-# Makes:    results/studies/{study}/figures/{figure}/{subject}.svg, the same as .pdf, and the executed notebook; interactive figures as
-#           .html. sclatent.pipeline.figures says which there are, and of what.
-# Promises: figures are drawn from results alone; an error in a cell fails the job and leaves the notebook as its log.
+# Needs:    a template in workflow/notebooks, and the tables and maps that it draws.
+# Makes:    results/studies/{study}/figures/{figure}/{subject}.svg, the same as .pdf, and the
+#           executed notebook; .html for interactive figures. sclatent.pipeline.figures says which
+#           figures there are, and of what.
+# Promises: figures are drawn from results alone. An error in a cell fails the job; the notebook
+#           with the error is in the logs.
 
 
 rule figures:

@@ -1,10 +1,11 @@
-# Needs:    results/data/{dataset}/preprocessed.h5ad, the trained runs of a model on it, and their latents
-# Makes:    results/studies/{study}/{dataset}/{model}/: generation.tsv, of the kind "generation": how like real cells those are that
-#           the model draws; generation_absent.tsv, what does not apply and why; drawn.h5ad, of the kind "drawn": those of the seed
-#           with the lowest loss.
-# Promises: drawn and real cells are in the same units, or generation_absent.tsv says why not. As many cells are drawn for each
-#           component and condition; labels only name the components, by their training cells, or by those held out where the
-#           study looks at no others.
+# Needs:    results/data/{dataset}/preprocessed.h5ad, the trained runs of a model on it, and their
+#           latents.
+# Makes:    results/studies/{study}/{dataset}/{model}/: generation.tsv, of the kind "generation",
+#           how like real cells the drawn ones are; generation_absent.tsv, what does not apply and
+#           why; drawn.h5ad, of the kind "drawn", the cells of the seed with the lowest loss.
+# Promises: drawn and real cells have the same units, or generation_absent.tsv says why not. Each
+#           component and condition has equally many drawn cells. Labels only name the components,
+#           by training cells, or by held-out cells if the study looks at no others.
 
 
 rule generate:

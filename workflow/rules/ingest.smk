@@ -1,6 +1,8 @@
 # Needs:    the files of a data set: your own, or those in results/files.
-# Makes:    results/data/{dataset}/counts.h5ad, of the kind "counts": whole counts of all cells and genes, with labels.
-# Promises: counts are whole and non-negative, names are unique, labels are those of the columns named; a file that cannot give that stops here.
+# Makes:    results/data/{dataset}/counts.h5ad, of the kind "counts": whole counts of all cells and
+#           genes, with labels.
+# Promises: counts are whole and non-negative, names are unique, and labels are those of the named
+#           columns. A file that cannot give this stops here.
 
 
 rule ingest:

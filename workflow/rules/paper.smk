@@ -1,9 +1,11 @@
-# Needs:    the tables and figures of every study of the run, the template in workflow/paper, the captions of the report
-# Makes:    results/paper.pdf: methods from the effective configuration, results beside those of the reference works; on demand,
-#           results/reference/{study}/, what the paper shows of its tables, to be kept: `snakemake paper_<study>`; and
-#           results/paper_kept.pdf, the paper of kept tables, without figures: `snakemake paper_kept`.
-# Promises: every number of a result is read from a table by name, and one that is missing fails the job; no network, no font of
-#           the machine; the same inputs give the same bytes.
+# Needs:    the tables and figures of every study of the run, the template in workflow/paper, and
+#           the captions of the report.
+# Makes:    results/paper.pdf: methods from the effective configuration, and results beside those of
+#           the reference works. On demand: results/reference/{study}/, the tables of a study that
+#           the paper shows, to be kept (`snakemake paper_<study>`); results/paper_kept.pdf, the
+#           paper of kept tables, without figures (`snakemake paper_kept`).
+# Promises: every number of a result is read from a table by name, and a missing one fails the job.
+#           No network and no font of the machine is used. The same inputs give the same bytes.
 
 SOURCES_OF_PAPER = {
     "captions": os.path.relpath(BASE / "workflow/report/figures.rst"),

@@ -1,11 +1,14 @@
-# Needs:    results/data/{dataset}/preprocessed.h5ad of a data set with a control, and the trained runs of a model on it; of a data set
-#           whose treated cells of a type are held out, where those are to be predicted.
-# Makes:    results/data/{dataset}/: markers.tsv, the genes that rise most; baselines.tsv, of the kind "perturbation", how well
-#           predictors without a model do, with floor and ceiling; responses.tsv, what they predict of each gene, beside real cells.
-#           results/studies/{study}/{dataset}/{model}/: perturbation.tsv, of the kind of baselines.tsv, one for all seeds of a model,
-#           and responses.tsv, of the lowest seed that did not fail. Beside each a table of the kind "absent".
-# Promises: predictors see control cells of the type, and training cells; treated cells held out are only compared with. Genes are
-#           ranked once a data set, on real cells.
+# Needs:    results/data/{dataset}/preprocessed.h5ad of a data set with a control, and the trained
+#           runs of a model on it. To predict held-out cells, the data set is one without the
+#           treated cells of a type.
+# Makes:    results/data/{dataset}/: markers.tsv, the genes that rise most; baselines.tsv, of the
+#           kind "perturbation", scores of predictors without a model, with floor and ceiling;
+#           responses.tsv, their prediction for each gene, beside real cells.
+#           results/studies/{study}/{dataset}/{model}/: perturbation.tsv, of the same kind, for all
+#           seeds of a model; responses.tsv, for the lowest seed that did not fail. Beside each, a
+#           table of the kind "absent".
+# Promises: predictors see control cells of the type, and training cells. Held-out treated cells are
+#           only compared with. Genes are ranked once per data set, on real cells.
 
 
 rule perturb_data:

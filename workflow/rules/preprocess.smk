@@ -1,10 +1,13 @@
-# Needs:    results/data/{dataset}/counts.h5ad; of a data set with cells held out for a study, that of its entry in the table
-# Makes:    results/data/{dataset}/: preprocessed.h5ad, cells and genes that passed, normalised, with their split; qc.tsv, what each
-#           step of quality control left; qc_cells.tsv, the measures of each cell and why it was removed.
-#           clusters.tsv, Louvain clusters of the training cells, and training.h5ad, training cells in balanced groups: where a
-#           data set asks for them.
-# Promises: filters and normalisation as configured for the data set. Cells held out take no part in the choice of genes, in scaling,
-#           in clusters.tsv nor in training.h5ad, or the job fails. No label takes part, but where balance names one.
+# Needs:    results/data/{dataset}/counts.h5ad; if a study holds out treated cells of a type, the
+#           counts are those of the data set in the table.
+# Makes:    results/data/{dataset}/: preprocessed.h5ad, the cells and genes that pass quality
+#           control, normalised, with their split; qc.tsv, what each step of quality control left;
+#           qc_cells.tsv, the measures of each cell and why it was removed. If something needs them:
+#           clusters.tsv, Louvain clusters of the training cells, and training.h5ad, training cells
+#           in balanced groups.
+# Promises: filters and normalisation are as configured. Held-out cells take no part in the choice
+#           of genes, in scaling, in clusters.tsv or in training.h5ad, or the job fails. No label
+#           takes part, unless balance names one.
 
 
 rule preprocess:

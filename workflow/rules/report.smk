@@ -1,7 +1,8 @@
-# Needs:    the tables and figures of every study of the run
-# Makes:    results/configuration.yaml, the effective configuration; results/overview.rst, the first page of the report;
-#           results/report.html.
-# Promises: one page that opens without a network, and begins with what came out, what failed, and what it was made of.
+# Needs:    the tables and figures of every study of the run.
+# Makes:    results/configuration.yaml, the effective configuration; results/overview.rst, the first
+#           page of the report; results/report.html.
+# Promises: one page that opens without a network. It begins with the results, the failures, and
+#           what they were made from.
 
 
 rule configuration:

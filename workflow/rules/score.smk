@@ -1,7 +1,9 @@
-# Needs:    latents.h5ad and clusters.tsv of every model on a data set, and the labels in results/data/{dataset}/preprocessed.h5ad
-# Makes:    results/studies/{study}/{dataset}/: scores.tsv, of the kind "scores", one metric of one clustering or latent a row, with
-#           floor, chance and ceiling; absent.tsv, what does not apply and why.
-# Promises: every metric is finite; a seed that failed has no row here and one in runs.tsv.
+# Needs:    latents.h5ad and clusters.tsv of every model on a data set, and the labels in
+#           results/data/{dataset}/preprocessed.h5ad.
+# Makes:    results/studies/{study}/{dataset}/: scores.tsv, of the kind "scores", a row per metric
+#           of a clustering or latent, with floor, chance and ceiling; absent.tsv, what does not
+#           apply and why.
+# Promises: every metric is finite. A failed seed has no row here, but one in runs.tsv.
 
 
 rule score:

@@ -1,10 +1,13 @@
-# Needs:    results/data/{dataset}/preprocessed.h5ad, or training.h5ad where the data set is balanced, of which it reads values and
-#           splits, and conditions or labels only for a model that is told them; those of another data set, or clusters, likewise.
-# Makes:    results/runs/{dataset}/{model}/{seed}/: weights (safetensors), run.json (what rebuilds the model), history.
-# Promises: one job a data set, model and seed; the same seed and threads give the same bytes. A model that fails is a run
-#           whose run.json has the status "failed" and the reason, so that all other jobs go on. A cell held out that
-#           reaches training fails the job. A job that was killed is taken up where it was, to the same bytes, from
-#           results/checkpoints/, which is no output because Snakemake removes those of a job that fails.
+# Needs:    results/data/{dataset}/preprocessed.h5ad, or training.h5ad if the data set is balanced.
+#           A training reads values and splits. It reads conditions or labels only if its model sees
+#           them; clusters and labels of another data set likewise.
+# Makes:    results/runs/{dataset}/{model}/{seed}/: weights (safetensors), run.json (what rebuilds
+#           the model), history.tsv.
+# Promises: one job per data set, model and seed; the same seed and threads give the same bytes. If
+#           a model fails, its run.json has the status "failed" and the reason, and all other jobs
+#           continue. If a held-out cell reaches training, the job fails. A killed job resumes to
+#           the same bytes from results/checkpoints/. That folder is no output, because Snakemake
+#           removes the outputs of a failed job.
 
 
 rule train:

@@ -1,4 +1,4 @@
-"""What a run that failed leaves unsaid: jobs that were killed, a disk that is full, a clock that was moved, jobs elsewhere."""
+"""What a failed run leaves unsaid: killed jobs, a full disk, a moved clock, jobs on Slurm."""
 
 import logging
 import re
@@ -28,37 +28,48 @@ LOCKED = (
     "another run holds the results, or was killed while it did; wait for it to end, or if none is "
     "running, with the options of that run: snakemake --unlock && snakemake --rerun-incomplete"
 )
-# What Snakemake itself says of faults that are not of a job, and what to say instead.
+# What Snakemake says if it meets a fault of the machine itself, and what to say instead.
 FAULTS = {
     "No space left on device": f"no room is left on a disk; make room and {AGAIN}",
     "Disk quota exceeded": f"the quota on a disk is used up; make room and {AGAIN}",
-    "Read-only file system": f"a disk can only be read; mount it so that it can be written to and {AGAIN}",
-    "Permission denied": f"files or folders may not be written to; change their permissions and {AGAIN}",
+    "Read-only file system": (
+        f"a disk can only be read; mount it so that it can be written to and {AGAIN}"
+    ),
+    "Permission denied": (
+        f"files or folders may not be written to; change their permissions and {AGAIN}"
+    ),
     "has older modification time": f"the clock was moved during the run; when it is right, {AGAIN}",
 }
 
 
 def explain(log: str) -> list[str]:
-    """Return, a line each, which jobs were killed and which faults the machine had, with the cure.
+    """Explain which jobs were killed and which faults the machine had.
 
-    log: what Snakemake logged of the run. What a job says itself is not in there; of jobs on Slurm, whose words do not reach the
-    terminal, it is read from the logs that Slurm kept.
+    Parameters
+    ----------
+    log
+        What Snakemake logged. It does not hold what a job itself printed. Words of a job on Slurm
+        do not reach the terminal either, so they are read from the logs that Slurm kept.
+
+    Returns
+    -------
+    list of str
+        A line per job or fault, with its cure.
     """
     lines, place = [], 0
     for path in dict.fromkeys(_ON_SLURM.findall(log)):
-        lines += _said_on_slurm(Path(path).read_text(errors="replace"))
-    for ended in _ENDED.finditer(log):
-        name = _signal(ended)
-        job = _JOB.search(log, max(place, ended.end()))
+        lines += _lines_on_slurm(Path(path).read_text(errors="replace"))
+    for ending in _ENDED.finditer(log):
+        name = _signal(ending)
+        job = _JOB.search(log, max(place, ending.end()))
         if name is None or job is None:
             continue
         place = job.end()
-        killed = (
-            f"{job['log'].replace('/', ' ')} was ended by {name}, by hand or because memory ran out"
-        )
-        lines.append(
-            f"{killed}; {AGAIN}" + ", and it goes on where it was" * job["log"].startswith("train/")
-        )
+        title = job["log"].replace("/", " ")
+        line = f"{title} was ended by {name}, by hand or because memory ran out; {AGAIN}"
+        if title.startswith("train "):
+            line += ", and it resumes where it was"
+        lines.append(line)
     return list(dict.fromkeys(lines)) + [cure for words, cure in FAULTS.items() if words in log]
 
 
@@ -91,15 +102,16 @@ def _short(reason: str) -> str:
     return textwrap.shorten(reason, LONGEST_REASON, placeholder=" ...")
 
 
-def _said_on_slurm(log: str) -> list[str]:
-    """Return what jobs said of themselves before they failed, and what there is to explain."""
+def _lines_on_slurm(log: str) -> list[str]:
+    """Return what jobs printed before they failed, and what `explain` says of their log."""
     jobs = {job["log"].replace("/", " ") for job in _JOB.finditer(log)}
     return [line for line in log.splitlines() if line.partition(": ")[0] in jobs] + explain(log)
 
 
-def _signal(ended: re.Match) -> str | None:
-    """Return the name of the signal that ended a job, None where it ended by itself or because the user stopped the run."""
-    name = ended["signal"] or next(
-        (s.name for s in signal.Signals if s + 128 == int(ended["status"])), None
-    )
+def _signal(ending: re.Match) -> str | None:
+    """Return the signal that ended a job; None if no signal did, or if the user stopped the run."""
+    name = ending["signal"]
+    if name is None:
+        codes = {128 + known: known.name for known in signal.Signals}
+        name = codes.get(int(ending["status"]))
     return None if name == "SIGINT" else name

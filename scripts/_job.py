@@ -159,7 +159,7 @@ def terminal() -> TextIO:
 def _data(files) -> list[str]:
     """Return all inputs of a rule."""
     paths = []
-    for value in files.values():
+    for _, value in files.items():  # its lists of files have no `values`
         paths += value if isinstance(value, list) else [value]
     return paths
 

@@ -55,7 +55,7 @@ def main(snakemake):
         )
         other = without_held_out(other, files.split)
         labelled = align(other, read_genes(files.labelled_split), read_genes(files.split))
-    inputs = sorted(set(files.values()))
+    inputs = sorted({path for _, path in files.items()})
     state = provenance(snakemake, inputs, seed, device_name(device))["fingerprint"]
     checkpoint = Checkpoint(
         CHECKPOINTS / f"{wildcards.dataset}.{wildcards.model}.{seed}.{state[:16]}.safetensors"

@@ -1,23 +1,11 @@
 """The one place where seeds, threads and deterministic algorithms are set."""
 
-import ctypes
 import os
 import random
 import sys
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep the memory that tensors free, for the next ones, where it is glibc's; else nothing happens.
-
-    Otherwise each large tensor is mapped anew, and the system clears every page of it, which can take longer than to compute it.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(-4, 0)  # M_MMAP_MAX: no block by a mapping of its own
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: give back only what is free beyond 2 GB
 
 
 def make_deterministic(seed: int, threads: int) -> None:

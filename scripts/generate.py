@@ -10,11 +10,9 @@ from sclatent.generation.drawn import as_matrix, no_cells
 from sclatent.generation.scores import MEASURED, Real, draw, score_drawn, tag_components
 from sclatent.io.by_seed import arrays_of, best_seed, failures_of
 from sclatent.io.matrices import read_matrix, write_matrix
-from sclatent.io.records import read_record
 from sclatent.io.tables import absent_table, as_kind, concat_tables, write_table
 from sclatent.training.devices import choose_device, device_name
-from sclatent.training.failures import or_reason
-from sclatent.training.saved import load_trained
+from sclatent.training.saved import trained_runs
 
 
 def main(snakemake):
@@ -40,7 +38,10 @@ def main(snakemake):
         best_seed(latents),
         no_cells(adata.var_names, params.incomparable or "every seed failed"),
     )
-    for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
+    for trained_run in trained_runs(
+        params.seeds, files.weights, files.runs, device, params.threads
+    ):
+        seed = trained_run.seed
         if reason := params.incomparable or failed.get(seed):
             missing.append(
                 absent_table(
@@ -48,19 +49,19 @@ def main(snakemake):
                 )
             )
             continue
-        trained, record = load_trained(weights, path, device), read_record(path)
         tags = None
         if (of_seed := shares.get(("responsibilities", seed))) is not None:
             tags = tag_components(of_seed[tagging], encoded["cell_type"][tagging])
-        make_deterministic(seed, params.threads)
-        asked = (trained, params.condition, record["conditions"], tags, total)
-        found, reason = or_reason(lambda asked=asked: _draw_and_score(asked, real))
-        drawn, rows, absent = found or (None, [], [("all", reason)])
+        conditions = trained_run.record["conditions"]
+        found = trained_run.attempt(
+            _draw_and_score, params.condition, conditions, tags, total, real
+        )
+        drawn, rows, absent = found or (None, [], [("all", trained_run.reason)])
         if seed == best:
             kept = (
                 as_matrix(drawn, adata.var_names, seed)
                 if found
-                else no_cells(adata.var_names, reason)
+                else no_cells(adata.var_names, trained_run.reason)
             )
         names = {"dataset": wildcards.dataset, "model": wildcards.model, "seed": seed}
         tables.append(pd.DataFrame(rows, columns=MEASURED).assign(**names))
@@ -80,8 +81,8 @@ def main(snakemake):
     write_matrix(kept, output.drawn, "drawn", origin)
 
 
-def _draw_and_score(asked, real):
-    drawn = draw(*asked)
+def _draw_and_score(model, condition, conditions, tags, total, real):
+    drawn = draw(model, condition, conditions, tags, total)
     return drawn, *score_drawn(drawn, real)
 
 

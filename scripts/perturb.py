@@ -3,16 +3,13 @@
 from functools import partial
 
 from _job import provenance, run
-from sclatent.common.determinism import make_deterministic
 from sclatent.common.vocabulary import EVALUATION_SEED
-from sclatent.io.records import read_record
 from sclatent.io.tables import absent_table, as_kind, concat_tables, read_table, write_table
 from sclatent.perturbation.by_models import predictions_of_model
 from sclatent.perturbation.scores import score_targets, with_bounds
 from sclatent.perturbation.targets import read_treated
 from sclatent.training.devices import choose_device, device_name
-from sclatent.training.failures import or_reason
-from sclatent.training.saved import load_trained
+from sclatent.training.saved import trained_runs
 
 
 def main(snakemake):
@@ -25,24 +22,12 @@ def main(snakemake):
         read_table(files.baselines, "perturbation"),
     )
     tables, predicted, missing = [], [], []
-    for seed, weights, path in zip(params.seeds, files.weights, files.runs, strict=True):
-        record = read_record(path)
-        if record["status"] == "failed":
-            missing.append(
-                absent_table(
-                    "perturbation", params.dataset, [("all", record["reason"])], model, seed
-                )
-            )
-            continue
-        trained = load_trained(weights, path, device)
-        make_deterministic(seed, params.threads)
-        predict = partial(
-            predictions_of_model, trained, record["conditions"], params.condition, cells
-        )
-        found, reason = or_reason(
-            lambda predict=predict: score_targets(cells, markers, predict, EVALUATION_SEED)
-        )
-        scores, responses, absent = found or (None, None, [("all", reason)])
+    for trained_run in trained_runs(
+        params.seeds, files.weights, files.runs, device, params.threads
+    ):
+        seed, conditions = trained_run.seed, trained_run.record["conditions"]
+        found = trained_run.attempt(_score, conditions, params.condition, cells, markers)
+        scores, responses, absent = found or (None, None, [("all", trained_run.reason)])
         missing.append(absent_table("perturbation", params.dataset, absent, model, seed))
         if scores is not None:
             tables.append(scores.assign(seed=seed))
@@ -68,6 +53,11 @@ def main(snakemake):
         origin,
     )
     write_table(concat_tables(missing, "absent"), output.absent, "absent", origin)
+
+
+def _score(model, conditions, condition, cells, markers):
+    predict = partial(predictions_of_model, model, conditions, condition, cells)
+    return score_targets(cells, markers, predict, EVALUATION_SEED)
 
 
 if __name__ == "__main__":

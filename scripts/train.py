@@ -5,20 +5,21 @@ from pathlib import Path
 import pandas as pd
 
 from _job import provenance, run, terminal
-from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.common.determinism import make_deterministic
 from sclatent.families.base import explains_counts
 from sclatent.io.contracts import TABLES
-from sclatent.io.expression import read_genes
 from sclatent.io.tables import write_table
 from sclatent.training.checkpoints import Checkpoint
 from sclatent.training.devices import choose_device, device_name, usable_precision
 from sclatent.training.failures import or_reason
-from sclatent.training.run import align, read_training_data, train_run, without_held_out
+from sclatent.training.labelled import DataFiles, VisibleLabels, read_for_run
+from sclatent.training.memory import keep_freed_memory
+from sclatent.training.run import RunSettings, train_run
 from sclatent.training.saved import save_run
 
-CHECKPOINTS = Path(
-    "results/checkpoints"
-)  # no declared output, since Snakemake removes those of a job that was killed
+# No declared output: Snakemake would remove it when it removes the outputs of a job that was
+# killed, and the training could not resume.
+CHECKPOINTS = Path("results/checkpoints")
 
 
 def main(snakemake):
@@ -32,41 +33,28 @@ def main(snakemake):
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     make_deterministic(seed, params.threads)
     keep_freed_memory()
-    training = params.settings["training"]
-    settings = {
-        **params.settings,
-        "training": {**training, "precision": usable_precision(training["precision"], device)},
-    }
-    told, counts = params.told, explains_counts(params.settings["hyperparameters"])
-    guide = {"labels": told["labels"], "clusters": files.get("clusters")}
-    own = told["labelled"] == wildcards.dataset
-    data = read_training_data(
-        files.data, files.split, told["condition"], counts=counts, **guide if own else {}
+    settings = RunSettings.model_validate(params.settings)
+    precision = usable_precision(settings.training.precision, device)
+    training = settings.training.model_copy(update={"precision": precision})
+    settings = settings.model_copy(update={"training": training})
+    data, labelled = read_for_run(
+        DataFiles(**{name: files.get(name) for name in DataFiles._fields}),
+        VisibleLabels(**params.told),
+        wildcards.dataset,
+        explains_counts(settings.hyperparameters),
     )
-    labelled = data if own else None
-    if files.get("labelled"):
-        other = read_training_data(
-            files.labelled,
-            files.labelled_split,
-            told["condition"],
-            data.conditions,
-            counts,
-            **guide,
-        )
-        other = without_held_out(other, files.split)
-        labelled = align(other, read_genes(files.labelled_split), read_genes(files.split))
     inputs = sorted({path for _, path in files.items()})
     state = provenance(snakemake, inputs, seed, device_name(device))["fingerprint"]
     checkpoint = Checkpoint(
         CHECKPOINTS / f"{wildcards.dataset}.{wildcards.model}.{seed}.{state[:16]}.safetensors"
     )
-    trained, reason = or_reason(
+    result, reason = or_reason(
         lambda: train_run(data, labelled, settings, device, checkpoint, terminal())
     )
-    model, history = trained or (None, [])
+    model, history = result or (None, [])
     origin = provenance(snakemake, inputs, seed, device_name(device))
     record = {
-        **settings,
+        **settings.for_record(),
         "n_vars": data.values.n_vars,
         "n_counts": None if model is None else model.n_counts,
         "conditions": data.conditions,

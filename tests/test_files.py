@@ -19,10 +19,11 @@ from sclatent.io.expression import read_genes, read_values
 from sclatent.io.imports import LIBRARY, code_of
 from sclatent.io.matrices import read_matrix, write_matrix
 from sclatent.io.provenance import describe
+from sclatent.io.records import read_record
 from sclatent.io.tables import read_provenance, read_table, write_table
 from sclatent.training.inputs import Input
-from sclatent.training.model_with_input import Trained
-from sclatent.training.saved import load_trained, read_record, read_weights_provenance, save_run
+from sclatent.training.model_with_input import ModelWithInput
+from sclatent.training.saved import load_trained, save_run, trained_runs
 
 ORIGIN = {"step": "test", "fingerprint": "0"}
 
@@ -218,7 +219,7 @@ def test_seeds_lie_side_by_side(tmp_path, counts):
 
 def test_a_model_returns_from_its_files(tmp_path):
     settings = {"scale": True, "max_value": 10.0, "n_pcs": 3, "mask": 0.5}
-    trained = Trained(
+    trained = ModelWithInput(
         "cvae",
         {"latent_dim": 2},
         Input(6, **settings, genes=torch.tensor([5, 0, 1, 3])),
@@ -238,7 +239,6 @@ def test_a_model_returns_from_its_files(tmp_path):
     assert (again.model.n_features, again.model.n_vars, again.model.n_conditions) == (3, 4, 2)
     assert (again.input.max_value, again.input.mask, again.training) == (10.0, 0.5, False)
     assert read_record(files[1])["status"] == "trained"
-    assert read_weights_provenance(files[0]) == ORIGIN
     files[0].write_bytes(files[0].read_bytes()[:100])
     with pytest.raises(UserError, match="does not hold what"):
         load_trained(*files)
@@ -249,7 +249,41 @@ def test_a_failed_run_leaves_a_record_and_no_weights(tmp_path):
     save_run(None, *files, {"family": "vae"}, "it exploded", ORIGIN)
     record = read_record(files[1])
     assert (record["status"], record["reason"]) == ("failed", "it exploded")
-    assert read_weights_provenance(files[0]) == ORIGIN
+
+
+def test_the_runs_of_all_seeds_are_tried_each_with_its_own_seed(tmp_path, monkeypatch):
+    seeded = []
+    monkeypatch.setattr(
+        "sclatent.training.saved.make_deterministic",
+        lambda seed, threads: seeded.append((seed, threads)),
+    )
+    record = {"family": "pca", "hyperparameters": {"latent_dim": 2}, "input": {}}
+    record |= {"n_vars": 6, "n_counts": None, "conditions": []}
+    weights = [tmp_path / f"{seed}.safetensors" for seed in range(3)]
+    runs = [tmp_path / f"{seed}.json" for seed in range(3)]
+    for seed in range(3):
+        trained = ModelWithInput("pca", {"latent_dim": 2}, Input(6), None, [])
+        trained.model.mean.fill_(seed)
+        failed = seed == 1
+        reason = "it exploded" if failed else ""
+        save_run(None if failed else trained, weights[seed], runs[seed], record, reason, ORIGIN)
+
+    def mean_above(model, limit, by):
+        mean = model.model.mean[0].item()
+        if mean > limit:
+            raise ValueError(f"{mean} is above")
+        return mean + by
+
+    results = [
+        (run.seed, run.attempt(mean_above, 1, by=0.5), run.reason)
+        for run in trained_runs(range(3), weights, runs, "cpu", 4)
+    ]
+    assert results == [
+        (0, 0.5, ""),
+        (1, None, "it exploded"),
+        (2, None, "ValueError: 2.0 is above"),
+    ]
+    assert seeded == [(0, 4), (2, 4)]
 
 
 def test_the_fingerprint_follows_every_entry(tmp_path):
@@ -347,9 +381,9 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
         }
 
     of_training = names("train.py", "sclatent/models/vsc.py")
-    assert of_training >= {"training/loop.py", "models/vsc.py", "models/vae.py"}
+    assert of_training >= {"training/loop.py", "models/vsc.py", "models/variational.py"}
     assert not of_training & {"metrics/agreement.py", "models/gmvae.py", "figures/style.py"}
-    assert "models/vae.py" not in names("train.py", "sclatent/models/pca.py")
+    assert "models/variational.py" not in names("train.py", "sclatent/models/pca.py")
     of_score = names("score.py")
     assert of_score >= {"metrics/agreement.py", "metrics/mixing.py"}
     assert "training/loop.py" not in of_score

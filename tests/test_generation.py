@@ -18,7 +18,7 @@ from sclatent.io.matrices import read_matrix, write_matrix
 from sclatent.io.tables import as_kind, read_table, write_table
 from sclatent.models.base import Generated
 from sclatent.training.inputs import Input
-from sclatent.training.model_with_input import Trained
+from sclatent.training.model_with_input import ModelWithInput
 from sclatent.training.saved import save_run
 
 G = 20
@@ -183,7 +183,7 @@ def test_every_generative_family_draws_cells_for_each_of_its_groups(
     family, conditions, tags, n_groups
 ):
     torch.manual_seed(0)
-    trained = Trained(family, MIXTURE if tags else SMALL, Input(G), None, conditions).eval()
+    trained = ModelWithInput(family, MIXTURE if tags else SMALL, Input(G), None, conditions).eval()
     drawn = []
     for _ in range(2):
         torch.manual_seed(1)
@@ -203,13 +203,13 @@ def test_every_generative_family_draws_cells_for_each_of_its_groups(
 
 def test_values_are_in_the_units_of_the_data():
     torch.manual_seed(0)
-    counting = Trained("vae", {**SMALL, "likelihood": "nb"}, Input(G), G, []).eval()
+    counting = ModelWithInput("vae", {**SMALL, "likelihood": "nb"}, Input(G), G, []).eval()
     values = draw(counting, None, [], None, 500.0).values
     np.testing.assert_allclose(np.expm1(values).sum(axis=1), 500, rtol=1e-4)
     scaled = Input(G, scale=True)
     scaled.mean.fill_(100)
     assert draw(
-        Trained("vae", SMALL, scaled, None, []).eval(), None, [], None, 1.0
+        ModelWithInput("vae", SMALL, scaled, None, []).eval(), None, [], None, 1.0
     ).values.mean() == pytest.approx(100, abs=1)
 
 
@@ -422,7 +422,7 @@ def test_the_job_scores_every_seed_says_which_failed_and_keeps_the_cells_of_the_
     latents.uns |= {"failed": '{"1": "the loss is nan"}', "loss": '{"0": 9.0, "2": 8.0}'}
     latents.write_h5ad(tmp_path / "latents.h5ad")
     torch.manual_seed(0)
-    trained = Trained("gmvae", MIXTURE, Input(G), None, []).eval()
+    trained = ModelWithInput("gmvae", MIXTURE, Input(G), None, []).eval()
     record = {
         "family": "gmvae",
         "hyperparameters": MIXTURE,

@@ -11,7 +11,8 @@ from sclatent.common.determinism import make_deterministic
 from sclatent.config.models import Training
 from sclatent.io.expression import Values
 from sclatent.training.encode import encode
-from sclatent.training.run import TrainingData, train_run
+from sclatent.training.labelled import TrainingData
+from sclatent.training.run import RunSettings, train_run
 
 GPU = "cuda"
 pytestmark = [
@@ -49,15 +50,14 @@ def digits():
 def trained_on(device: str, data: TrainingData, family: str, seed: int = 0, epochs: int = 10):
     """Return a model trained on a device."""
     make_deterministic(seed, threads=1)
-    training = Training(epochs=epochs).with_phases().model_dump()
     hyperparameters = {"latent_dim": 6, **FAMILIES[family]}
-    settings = {
-        "family": family,
-        "hyperparameters": hyperparameters,
-        "input": {},
-        "training": training,
-        "share": None,
-    }
+    settings = RunSettings(
+        family=family,
+        hyperparameters=hyperparameters,
+        input={},
+        training=Training(epochs=epochs).with_phases(),
+        share=None,
+    )
     return train_run(data, None, settings, device)[0]
 
 

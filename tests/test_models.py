@@ -13,6 +13,7 @@ from torch.distributions import MultivariateNormal, Normal, kl_divergence
 from sclatent.common.errors import TrainingError
 from sclatent.families.base import COUNTS
 from sclatent.families.registry import family_names, hyperparameters_class
+from sclatent.models import vae, vsc
 from sclatent.models.base import Batch
 from sclatent.models.registry import load_family
 from sclatent.nn.layers import Linear
@@ -509,7 +510,9 @@ def test_bounds_of_the_posterior_hold_for_any_cell():
 def with_mask(model, gamma):
     """The model of sparse coding with the same mask for every cell, and slabs of mean 1 without variance."""
     ones = torch.ones(1, model.latent_dim)
-    model.posterior = lambda *_: (ones, -100 * ones, (gamma * ones).log().clamp(min=-100), None)
+    model.posterior = lambda *_: vsc.Posterior(
+        ones, -100 * ones, (gamma * ones).log().clamp(min=-100), None
+    )
     return model
 
 
@@ -531,7 +534,7 @@ def test_the_hard_mask_is_0_or_1_with_probability_gamma_and_has_the_slope_of_the
     results = []
     for mask in ("soft", "hard"):
         torch.manual_seed(0)
-        model.mask = mask
+        model = build("vsc", mask=mask)
         probability = torch.full((100_000,), gamma, requires_grad=True)
         draws = model.draw_mask(probability)
         draws.sum().backward()
@@ -555,7 +558,7 @@ def test_the_slab_carries_information_only_after_the_spike_has_warmed_up():
     model, cells = model_and_cells("vsc", spike_warmup=[0.2, 0.6], mask="hard")
     ones = torch.ones(100_000, 1)
     for progress, share in ((0, 0), (0.2, 0), (0.4, 0.5), (0.6, 1), (1, 1)):
-        draws = model.draw(5 * ones, -3 * ones, 0 * ones, progress)
+        draws = model.draw(vsc.Posterior(5 * ones, -3 * ones, 0 * ones, None), progress)
         assert draws.mean().item() == pytest.approx(5 * share, abs=0.02)
         assert draws.std().item() == pytest.approx(math.exp(-1.5 * share), rel=0.02)
     early, late = model.loss(cells, 0.0), model.loss(cells, 1.0)
@@ -649,7 +652,7 @@ def test_a_flip_to_a_cells_own_condition_or_there_and_back_is_its_reconstruction
         z if variant == "forget" else z + model.prior(other)[0] - model.prior(cells.condition)[0]
     )
     torch.testing.assert_close(there, model.decode(moved, other))
-    model.posterior = lambda *_: (moved, None)
+    model.posterior = lambda *_: vae.Posterior(moved, None)
     torch.testing.assert_close(model.flip(cells.seen, other, cells.condition), reconstruction)
 
 

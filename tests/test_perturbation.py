@@ -31,8 +31,9 @@ from sclatent.perturbation.scores import (
 )
 from sclatent.perturbation.targets import Prediction, Treated
 from sclatent.training.inputs import Input
-from sclatent.training.model_with_input import Trained
-from sclatent.training.run import TrainingData, train_run
+from sclatent.training.labelled import TrainingData
+from sclatent.training.model_with_input import ModelWithInput
+from sclatent.training.run import RunSettings, train_run
 from sclatent.training.saved import save_run
 
 G = 40
@@ -639,16 +640,16 @@ def trained_on(cells, family, epochs=1, input=None, **hyperparameters):
         conditions = sorted(set(obs["condition"]))
         one_hot = torch.eye(len(conditions))[[conditions.index(name) for name in obs["condition"]]]
         data = replace(data, condition=one_hot, conditions=tuple(conditions))
-    settings = {
-        "family": family,
-        "hyperparameters": hyperparameters,
-        "input": input or {},
-        "training": Training(epochs=epochs).with_phases().model_dump(),
-        "share": None,
-    }
+    settings = RunSettings(
+        family=family,
+        hyperparameters=hyperparameters,
+        input=input or {},
+        training=Training(epochs=epochs).with_phases(),
+        share=None,
+    )
     trained, _ = train_run(data, None, settings)
     record = {
-        **settings,
+        **settings.for_record(),
         "n_vars": data.values.n_vars,
         "n_counts": trained.n_counts,
         "conditions": conditions,
@@ -738,7 +739,7 @@ def test_scgen_weighs_types_equally_and_counts_the_type_asked_for_among_the_cont
     monkeypatch,
 ):
     monkeypatch.setattr(pca.Model, "encode", twice_the_mean)
-    trained = Trained("pca", {"latent_dim": 3}, Input(G), None, [])
+    trained = ModelWithInput("pca", {"latent_dim": 3}, Input(G), None, [])
     trained.model.components.copy_(
         torch.linalg.qr(torch.randn(G, 3, generator=torch.manual_seed(1)))[0].T
     )

@@ -534,7 +534,7 @@ def test_a_training_that_would_see_cells_held_out_stops(split_pbmc, tmp_path, mo
         def everything(path, counts):
             return replace(read_values(path), training=np.ones(700, dtype=bool))
 
-        patch.setattr("sclatent.training.run.read_values", everything)
+        patch.setattr("sclatent.training.labelled.read_values", everything)
         with pytest.raises(LeakError, match="140 cells held out reached training"):
             train.main(training)
     assert not any(path.exists() for path in output.values())

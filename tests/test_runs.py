@@ -17,17 +17,19 @@ from sclatent.families.base import explains_counts
 from sclatent.families.registry import hyperparameters_class
 from sclatent.io.expression import Values, read_genes, read_values
 from sclatent.nn.principal_axes import principal_axes
-from sclatent.training.batches import Cells
+from sclatent.training.batches import CellBatches
 from sclatent.training.encode import encode
 from sclatent.training.inputs import Input
-from sclatent.training.run import (
-    _take,
+from sclatent.training.labelled import (
+    DataFiles,
+    VisibleLabels,
     align,
     read_conditions,
+    read_for_run,
     read_training_data,
-    train_run,
     without_held_out,
 )
+from sclatent.training.run import RunSettings, train_run
 from sclatent.training.saved import load_trained, save_run
 
 TABLE = {
@@ -99,7 +101,9 @@ def test_every_model_of_the_table_trains_and_encodes(name, counted, tmp_path):
     data = read_training_data(
         path, path, column, counts=explains_counts(model.hyperparameters), **labels
     )
-    trained, history = train_run(data, data if labels else None, settings)
+    trained, history = train_run(
+        data, data if labels else None, RunSettings.model_validate(settings)
+    )
     assert np.isfinite([entry["value"] for entry in history]).all()
     values = read_values(path)
     condition = read_conditions(path, column, values.cells, data.conditions)[0] if column else None
@@ -120,7 +124,7 @@ def test_every_model_of_the_table_trains_and_encodes(name, counted, tmp_path):
     assert ("responsibilities" in latents) == family.mixture
 
 
-def run_settings(**changes) -> dict:
+def run_settings(**changes) -> RunSettings:
     """Settings of a short training of a small mixture."""
     training = {"epochs": 2, **changes.pop("training", {})}
     settings = {
@@ -130,7 +134,7 @@ def run_settings(**changes) -> dict:
         "share": 1.0,
         **changes,
     }
-    return {**settings, "training": Training(**training).with_phases().model_dump()}
+    return RunSettings(**settings, training=Training(**training).with_phases())
 
 
 def weights_of(data, labelled=None, **changes) -> dict:
@@ -323,9 +327,34 @@ def test_labelled_cells_of_another_data_set_are_brought_to_the_same_genes(path, 
         align(labelled, read_genes(tmp_path / "other.h5ad"), np.array([f"h{i}" for i in range(G)]))
 
 
+def test_a_run_sees_the_labels_of_its_own_or_of_another_data_set(path, counted, tmp_path):
+    other_path = tmp_path / "other.h5ad"
+    other = counted[::-1, [3, 7]].copy()
+    other.obs["split"] = pd.Categorical(["train"] * N)
+    other.write_h5ad(other_path)
+    own = DataFiles(path, path)
+
+    data, labelled = read_for_run(own, VisibleLabels("condition", None, None), "mine", False)
+    assert labelled is None
+    assert data.label is None
+    assert data.conditions == ("c0", "c1")
+
+    data, labelled = read_for_run(own, VisibleLabels(None, "cell_type", "mine"), "mine", False)
+    assert labelled is data
+    assert data.classes == ("t0", "t1", "t2")
+    assert data.condition is None
+
+    both = own._replace(labelled=other_path, labelled_split=other_path)
+    data, labelled = read_for_run(both, VisibleLabels(None, "cell_type", "other"), "mine", False)
+    assert data.label is None
+    assert labelled.classes == ("t0", "t1", "t2")
+    assert labelled.genes.tolist() == [3, 7]
+    assert set(labelled.values.cells) == set(data.values.cells)  # none that is held out here
+
+
 def test_a_cell_drawn_repeatedly_is_watched_or_trained_on_but_not_both(path):
     data = read_training_data(path, path, labels="cell_type")
-    repeated = _take(data, torch.arange(72).repeat(5))
+    repeated = data.take(torch.arange(72).repeat(5))
     seen = []
     original = train_run.__globals__["_cells"]
 
@@ -462,7 +491,7 @@ def test_batches_are_the_same_whether_kept_dense_or_made_from_sparse_rows(x, set
     batches = []
     for limit in (10**9, 0):
         monkeypatch.setattr("sclatent.training.batches.DENSE", limit)
-        cells = Cells(values, module, condition=torch.eye(50), label=torch.arange(50))
+        cells = CellBatches(values, module, condition=torch.eye(50), label=torch.arange(50))
         assert (cells.kept is None) == (limit == 0)
         torch.manual_seed(0)
         batches.append(cells.batch(rows))
@@ -475,7 +504,7 @@ def test_batches_are_the_same_whether_kept_dense_or_made_from_sparse_rows(x, set
 
 def test_the_mask_hides_genes_from_the_encoder_only(x):
     module = Input(12, mask=0.5)
-    cells = Cells(values_of(x), module)
+    cells = CellBatches(values_of(x), module)
     batch, whole = cells.batch(torch.arange(50)), cells.batch(torch.arange(50), masked=False)
     assert torch.equal(batch.x, torch.from_numpy(x))
     assert not torch.equal(batch.seen, batch.x)

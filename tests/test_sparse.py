@@ -15,7 +15,8 @@ from sclatent.nn.linear_error import linear_squared_error
 from sclatent.nn.sparse_rows import SparseRows, sparse_linear
 from sclatent.training.batches import sparse_pays
 from sclatent.training.inputs import Input
-from sclatent.training.run import TrainingData, train_run
+from sclatent.training.labelled import TrainingData
+from sclatent.training.run import RunSettings, train_run
 
 N, G = 64, 300
 
@@ -106,18 +107,14 @@ def test_training_on_sparse_rows_is_training_on_dense_ones(
     data = TrainingData(
         Values(matrix.astype(np.float32), np.arange(N).astype(str), np.ones(N, dtype=bool))
     )
-    training = (
-        Training(epochs=5, batch_size=20, precision=precision, validation=0.2)
-        .with_phases()
-        .model_dump()
+    training = Training(epochs=5, batch_size=20, precision=precision, validation=0.2)
+    settings = RunSettings(
+        family=family,
+        hyperparameters=hyperparameters,
+        input={},
+        training=training.with_phases(),
+        share=None,
     )
-    settings = {
-        "family": family,
-        "hyperparameters": hyperparameters,
-        "input": {},
-        "training": training,
-        "share": None,
-    }
     losses, chosen = [], []
     for sparse_rows in (True, False):
         choose = lambda *_, choice=sparse_rows: chosen.append(choice) or choice  # noqa: E731

@@ -16,13 +16,13 @@ from sclatent.io.expression import Values
 from sclatent.models.registry import load_family
 from sclatent.nn.adam import Adam
 from sclatent.training import loop as training
-from sclatent.training.batches import Cells
+from sclatent.training.batches import CellBatches
 from sclatent.training.checkpoints import Checkpoint
 from sclatent.training.encode import encode
 from sclatent.training.failures import or_reason
 from sclatent.training.inputs import Input
 from sclatent.training.loop import train
-from sclatent.training.model_with_input import Trained
+from sclatent.training.model_with_input import ModelWithInput
 
 N, G = 61, 20  # of which one cell is left over in batches of 20
 
@@ -39,9 +39,9 @@ def values():
     )
 
 
-def settings(**changes) -> dict:
-    """Settings of a training as the workflow hands them over."""
-    return Training(**{"epochs": 3, "batch_size": 20, **changes}).with_phases().model_dump()
+def settings(**changes) -> Training:
+    """Settings of a training with every phase written out."""
+    return Training(**{"epochs": 3, "batch_size": 20, **changes}).with_phases()
 
 
 def build(family, **hyperparameters):
@@ -50,7 +50,7 @@ def build(family, **hyperparameters):
 
 
 def cells_of(values, **kwargs):
-    return Cells(values, Input(values.n_vars), **kwargs)
+    return CellBatches(values, Input(values.n_vars), **kwargs)
 
 
 def losses(history, split="train", part="loss"):
@@ -310,7 +310,7 @@ def test_bfloat16_is_close_to_float32_and_leaves_float32_weights(values):
 
 def labelled(values):
     label = torch.arange(N) % 3
-    return Cells(values, Input(G), label=label)
+    return CellBatches(values, Input(G), label=label)
 
 
 def test_supervised_phases_see_labelled_cells_alone(values):
@@ -503,7 +503,7 @@ def test_encoding_says_when_a_latent_is_not_finite_or_the_same_everywhere(values
         (torch.inf, "the mean latent of 61 cells is not finite"),
         (0.0, "collapsed"),
     ):
-        trained = Trained("ae", {}, Input(G), None, [])
+        trained = ModelWithInput("ae", {}, Input(G), None, [])
         with torch.no_grad():
             for parameter in trained.model.encoder.parameters():
                 parameter.fill_(0.0)

@@ -17,9 +17,11 @@ import torch
 from pbmc3k import configuration, settings_of
 from simulated import draw_counts, draw_rates
 
-from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.common.determinism import make_deterministic
 from sclatent.io.expression import Values
-from sclatent.training.run import TrainingData, train_run
+from sclatent.training.labelled import TrainingData
+from sclatent.training.memory import keep_freed_memory
+from sclatent.training.run import RunSettings, train_run
 
 N_GENES = 2000
 DENSITY = 0.07
@@ -28,7 +30,7 @@ ROUNDS = 5
 WIDTHS = {"128-32-16": [128, 32, 16], "800-400": [800, 400]}
 
 
-def seconds(data: TrainingData, settings: dict, device: str) -> float:
+def seconds(data: TrainingData, settings: RunSettings, device: str) -> float:
     """Return how long a training takes, to the last operation of the device."""
     make_deterministic(0, torch.get_num_threads())
     start = time.monotonic()
@@ -57,10 +59,7 @@ def main() -> None:
             for precision in ("fp32", "bf16"):
                 training = {"epochs": EPOCHS, "batch_size": batch_size, "precision": precision}
                 settings = settings_of(configuration(), "beta_vae", **training)
-                settings["hyperparameters"] |= {
-                    "encoder_hidden": widths,
-                    "decoder_hidden": widths[::-1],
-                }
+                settings.hyperparameters.update(encoder_hidden=widths, decoder_hidden=widths[::-1])
                 seconds(data, settings, "cuda")  # what CUDA loads and chooses at first
                 rounds = [
                     {device: seconds(data, settings, device) for device in ("cuda", "cpu")}

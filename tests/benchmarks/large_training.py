@@ -53,8 +53,10 @@ def measure(path: Path) -> dict[str, float]:
     # Not imported by the process that writes and prints: the largest memory that Linux reports begins with that of the parent.
     from pbmc3k import configuration, settings_of
 
-    from sclatent.common.determinism import keep_freed_memory, make_deterministic
-    from sclatent.training.run import read_training_data, train_run
+    from sclatent.common.determinism import make_deterministic
+    from sclatent.training.labelled import read_training_data
+    from sclatent.training.memory import keep_freed_memory
+    from sclatent.training.run import train_run
 
     settings = settings_of(configuration(), "beta_vae", epochs=EPOCHS, batch_size=256)
     make_deterministic(0, THREADS)

@@ -18,13 +18,13 @@ from simulated import draw_counts, draw_rates
 
 from sclatent.config.datasets import QualityControl
 from sclatent.config.load import Config, load
-from sclatent.config.models import Phase
 from sclatent.data.ingest import ingest
 from sclatent.data.locations import data_directories, find
 from sclatent.data.preprocess import preprocess
 from sclatent.data.readers.registry import read
 from sclatent.io.expression import Values
-from sclatent.training.run import TrainingData
+from sclatent.training.labelled import TrainingData
+from sclatent.training.run import RunSettings
 
 PROJECT = Path(__file__).parents[2]
 N_CELLS, N_GENES, DENSITY = 2638, 13714, 0.062  # after quality control
@@ -82,13 +82,14 @@ def training_data(adata: ad.AnnData) -> TrainingData:
     )
 
 
-def settings_of(config: Config, model: str, **training) -> dict:
-    """Return what a run of a model is made of, as the workflow has it, with some settings of its training replaced."""
+def settings_of(config: Config, model: str, **training) -> RunSettings:
+    """Return the settings of a run of a model, with some settings of its training replaced."""
     chosen = config.models[model]
     changed = chosen.training.model_copy(update={"phases": [], **training}).with_phases()
-    settings = chosen.model_dump(include={"family", "hyperparameters", "input"})
-    return {
-        **settings,
-        "training": changed.model_dump(exclude=set(Phase.model_fields)),
-        "share": None,
-    }
+    return RunSettings(
+        family=chosen.family,
+        hyperparameters=chosen.hyperparameters,
+        input=chosen.input,
+        training=changed,
+        share=None,
+    )

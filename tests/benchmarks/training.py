@@ -29,11 +29,12 @@ import torch
 from pbmc3k import PROJECT, configuration, preprocessed, settings_of, training_data
 from plain_vae import PlainVAE, plain_epoch
 
-from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.common.determinism import make_deterministic
 from sclatent.config.load import Config
 from sclatent.training.batches import sparse_pays
 from sclatent.training.inputs import Input
-from sclatent.training.model_with_input import Trained
+from sclatent.training.memory import keep_freed_memory
+from sclatent.training.model_with_input import ModelWithInput
 from sclatent.training.run import train_run
 
 THREADS = 2
@@ -145,7 +146,7 @@ def measure_rounds(of_case: dict[str, ad.AnnData], rounds: int) -> pd.DataFrame:
 def products(config: Config, case: Case, adata: ad.AnnData) -> str:
     """Return which products the trainer chooses for a case."""
     fitted = Input(adata.n_vars)
-    model = Trained(
+    model = ModelWithInput(
         config.models[case.model].family,
         config.models[case.model].hyperparameters,
         fitted,

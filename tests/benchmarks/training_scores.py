@@ -15,11 +15,12 @@ import pandas as pd
 from pbmc3k import configuration, preprocessed, settings_of, training_data
 
 from sclatent.clustering.methods import kmeans
-from sclatent.common.determinism import keep_freed_memory, make_deterministic
+from sclatent.common.determinism import make_deterministic
 from sclatent.config.load import Config
 from sclatent.config.studies import Clustering
 from sclatent.metrics.agreement import score_clusters
 from sclatent.training.encode import encode
+from sclatent.training.memory import keep_freed_memory
 from sclatent.training.run import train_run
 
 MODELS = ("ae", "beta_vae")

@@ -1,24 +1,11 @@
 """The one place where seeds, threads and deterministic algorithms are set."""
 
-import ctypes
 import os
 import random
 import sys
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep the memory of freed tensors for the next ones (glibc only).
-
-    Otherwise the system maps and clears new pages for each large tensor, which can take longer
-    than to compute it.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(-4, 0)  # M_MMAP_MAX: give no block a mapping of its own
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: return only free memory beyond 2 GB
 
 
 def make_deterministic(seed: int, threads: int) -> None:

@@ -1,4 +1,9 @@
-"""What the hyper-parameters of the families have in common; free of torch, since it is read while a workflow is planned."""
+"""Hyper-parameters that several families share.
+
+The workflow reads them while it plans a run, in an environment without torch. So nothing here
+imports torch. The descriptions of the fields are the users' reference: `make reference` writes
+them to config/README.md and to the JSON schemas.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
@@ -9,39 +14,50 @@ Widths = list[Annotated[int, Field(ge=1)]]
 Likelihood = Literal[
     "mse", "gauss1", "gauss_gene", "sigma_shared", "sigma_opt", "bernoulli", "nb", "zinb", "poisson"
 ]
-COUNTS = {
-    "nb",
-    "zinb",
-    "poisson",
-}  # likelihoods of counts, in place of the values that a model is given
+# Likelihoods of raw counts; all others explain the values that the model is given.
+COUNTS = {"nb", "zinb", "poisson"}
 Share = Annotated[float, Field(ge=0, le=1)]
+
+# Bounds of Gaussians in a latent space, as in the thesis; `sclatent.nn.layers` applies them.
+MEAN_BOUNDS = (-5.0, 5.0)
+LOG_VAR_BOUNDS = (-9.0, 1.0)
+BOUNDS_IN_WORDS = "mean {:g} to {:g}, log-variance {:g} to {:g}".format(
+    *MEAN_BOUNDS, *LOG_VAR_BOUNDS
+)
 
 
 def explains_counts(hyperparameters: Mapping) -> bool:
-    """Return whether models with these hyper-parameters explain counts in place of the values they are given."""
+    """Return whether models with these hyper-parameters explain raw counts.
+
+    Parameters
+    ----------
+    hyperparameters
+        Those of any family, by name.
+    """
     return hyperparameters.get("likelihood") in COUNTS
 
 
 class BaseHyperparameters(BaseModel):
-    """Hyper-parameters of any family: misspelt or unknown names are refused."""
+    """Hyper-parameters of any family. Unknown names are refused."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
     )
 
     # What models of the family can do.
-    closed_form: ClassVar[bool] = False  # the optimum is found at once, without training
+    closed_form: ClassVar[bool] = False  # the optimum is computed directly, without training
     conditional: ClassVar[bool] = False  # models see the condition of a cell
-    generative: ClassVar[bool] = False  # a latent is a distribution with a prior to draw cells from
+    generative: ClassVar[bool] = False  # the latent has a prior, from which cells can be drawn
     mixture: ClassVar[bool] = False  # models have components, which labels can guide
-    # Ways in which `Model.flip` moves a cell to another condition; one empty text if there is one.
+    # Values of `path` that `LatentModel.flip` accepts. ("",) if there is only one way to flip a
+    # condition; empty if there is none.
     flip_paths: ClassVar[tuple[str, ...]] = ()
 
     latent_dim: int = Field(6, ge=1, le=4096, description="number of latent dimensions")
 
 
 class NetworkHyperparameters(BaseHyperparameters):
-    """Layers of the neural networks: each is linear, dropout, batch normalisation, activation."""
+    """Layers of the networks: each is linear, dropout, batch normalisation, activation."""
 
     activation: Literal["relu", "leaky_relu"] = Field(
         "relu", description="activation of hidden layers"
@@ -52,7 +68,8 @@ class NetworkHyperparameters(BaseHyperparameters):
     dropout: float = Field(0, ge=0, lt=1, description="share of hidden units dropped in training")
     xavier: bool = Field(
         False,
-        description="Xavier's uniform initial weights, as in the thesis; PyTorch's default where false",
+        description="Xavier's uniform initial weights, as in the thesis; if false, PyTorch's "
+        "default",
     )
 
 
@@ -74,23 +91,22 @@ class AutoencoderHyperparameters(NetworkHyperparameters):
 
 
 class VariationalHyperparameters(AutoencoderHyperparameters):
-    """An encoder that ends in several heads, one a parameter of the posterior, a likelihood, and a weighted KL divergence."""
+    """An encoder with one head per parameter of the posterior, a likelihood, a KL divergence."""
 
     generative: ClassVar[bool] = True
 
     encoder_hidden: Widths = Field(
         [128, 32], description="widths of the hidden layers that all heads share"
     )
-    head_hidden: Widths = Field(
-        [16], description="widths of the hidden layers that each head has to itself"
-    )
+    head_hidden: Widths = Field([16], description="widths of the hidden layers of each head")
     likelihood: Likelihood = Field(
         "mse",
-        description="distribution of expression given the latent; nb, zinb, poisson: of counts",
+        description="distribution of expression given the latent; nb, zinb and poisson explain "
+        "counts",
     )
     bounded: bool = Field(
         False,
-        description="soft bounds of the posterior as in the thesis: mean -5 to 5, log-variance -9 to 1",
+        description=f"soft bounds of the posterior as in the thesis: {BOUNDS_IN_WORDS}",
     )
     beta: float = Field(2.0, ge=0, description="weight of the KL divergence in the loss")
     warmup: Share = Field(
@@ -100,19 +116,19 @@ class VariationalHyperparameters(AutoencoderHyperparameters):
 
 
 class MixtureHyperparameters(NetworkHyperparameters):
-    """Networks, class prior, bounds and weights of a mixture whose components move with a second latent w."""
+    """Networks, class prior and weights of a mixture whose components depend on a second latent."""
 
     mixture: ClassVar[bool] = True
     generative: ClassVar[bool] = True
 
     latent_dim: int = Field(
-        10, ge=1, le=4096, description="number of latent dimensions of z, which the decoder sees"
+        10, ge=1, le=4096, description="number of dimensions of z, the latent that is decoded"
     )
     w_dim: int = Field(
         4,
         ge=0,
         le=4096,
-        description="number of dimensions of w, which moves the components; 0: they stand still",
+        description="number of dimensions of w, which moves the components; 0: they do not move",
     )
     n_components: int = Field(15, ge=1, le=4096, description="number K of components")
     encoder_hidden: Widths = Field(
@@ -129,19 +145,21 @@ class MixtureHyperparameters(NetworkHyperparameters):
         description="widths of the hidden layers of the classifier, and of q(d) if there is one",
     )
     classifier: Literal["z", "x"] = Field(
-        "z", description="what the classifier q(y) sees: z, or the encoder's last hidden layer"
+        "z", description="what the classifier q(y) sees: z, or (x) the encoder's last hidden layer"
     )
     likelihood: Likelihood = Field(
         "mse",
-        description="distribution of expression given the latent; nb, zinb, poisson: of counts",
+        description="distribution of expression given the latent; nb, zinb and poisson explain "
+        "counts",
     )
     output: Literal["linear", "relu", "softplus"] = Field(
         "linear", description="last activation of the mean, for mse and gauss*"
     )
     dirichlet: Literal["collapsed", "network", "none", "global"] = Field(
         "collapsed",
-        description="prior of the component: a Dirichlet a cell, integrated out (collapsed) or drawn from a network's q(d) as in "
-        "the thesis (network); uniform (none); shares learned over all cells (global)",
+        description="prior of the component: one Dirichlet per cell, integrated out (collapsed) or "
+        "drawn from a network's q(d) as in the thesis (network); uniform (none); shares that all "
+        "cells have in common and that are learned (global)",
     )
     alpha: float = Field(
         0.2,
@@ -150,28 +168,32 @@ class MixtureHyperparameters(NetworkHyperparameters):
         description="concentration of the Dirichlet; below about 0.2 it favours crisp q(y)",
     )
     bounded: bool = Field(
-        True, description="soft bounds of q(z), q(w), p(z|w,y): mean -5 to 5, log-variance -9 to 1"
+        True, description=f"soft bounds of q(z), q(w) and p(z|w,y): {BOUNDS_IN_WORDS}"
     )
     z_weight: float = Field(1, ge=0, description="weight of the KL divergence of z")
     w_weight: float = Field(1, ge=0, description="weight of the KL divergence of w")
     y_weight: float = Field(
         1,
         ge=0,
-        description="weight of the divergence of the component, that of the Dirichlet included",
+        description="weight of the divergence of the component, including that of its Dirichlet",
     )
     warmup: Share = Field(
         0,
-        description="share of the training over which the weight of the KL divergence of z rises from 0",
+        description="share of the training over which the weight of the KL divergence of z rises "
+        "from 0",
     )
     free_bits: float = Field(
-        0, ge=0, description="nats below which the divergence of the component is not pressed"
+        0,
+        ge=0,
+        description="nats below which the divergence of the component is not reduced further",
     )
     class_weight: float = Field(
         1, ge=0, description="weight of the classifier's cross-entropy for labelled cells"
     )
     relaxed: bool = Field(
         False,
-        description="as cost of labels a relaxed one-hot's density at temperature 0.1, as in the thesis",
+        description="the cost of a label is the density of a relaxed one-hot at temperature 0.1, "
+        "as in the thesis; if false, the cross-entropy",
     )
     entropy_weight: float = Field(
         0,
@@ -181,7 +203,8 @@ class MixtureHyperparameters(NetworkHyperparameters):
     marginal_weight: float = Field(
         0,
         ge=0,
-        description="weight of a batch's divergence, mean q(y) from equal shares; above 0 it keeps components in use",
+        description="weight of the divergence of a batch's mean q(y) from equal shares; above 0 it "
+        "keeps components in use",
     )
     adversarial_weight: float = Field(
         0, ge=0, description="weight of the virtual adversarial term: change of q(y) near a cell"

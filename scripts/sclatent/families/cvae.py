@@ -8,12 +8,13 @@ from sclatent.families.base import VariationalHyperparameters
 
 
 class Hyperparameters(VariationalHyperparameters):
-    """Those of any variational autoencoder, and the place of the condition."""
+    """Those of any variational autoencoder, and what depends on the condition."""
 
     conditional: ClassVar[bool] = True
     flip_paths: ClassVar[tuple[str, ...]] = ("",)
 
     variant: Literal["learned_prior", "forget", "both"] = Field(
         "forget",
-        description="what the condition moves: the prior of the latent, the decoder (the latent forgets it), or both",
+        description="what depends on the condition: the prior of the latent (learned_prior), the "
+        "decoder, so that the latent forgets the condition (forget), or both (both)",
     )

@@ -6,12 +6,28 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # the defaults of both papers and of torch.optim
+
 
 class Adam:
-    """Adam, or with decoupled weight decay AdamW; a parameter without gradient is left as it is.
+    """Adam, or AdamW with its decoupled weight decay.
 
-    The arithmetic is that of torch.optim, whose classes import the compiler (2 s a process), of which nothing here makes use.
-    Source: Kingma and Ba 2015; Loshchilov and Hutter 2019.
+    This class is kept beside `torch.optim.Adam` because the classes of torch.optim import torch's
+    compiler, which nothing here uses and which takes 2 s per process. The arithmetic is the same:
+    both call one function of torch. A parameter without a gradient does not change.
+
+    Parameters
+    ----------
+    parameters
+        The parameters to change; those that need no gradient are left out.
+    weight_decay
+        Weight decay.
+    decoupled
+        Whether the weight decay is that of AdamW.
+
+    Source
+    ------
+    Kingma and Ba 2015; Loshchilov and Hutter 2019.
     """
 
     def __init__(self, parameters: Iterable[Tensor], weight_decay: float, decoupled: bool):
@@ -23,26 +39,44 @@ class Adam:
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """Change the parameters by their gradients with a step size, and forget the gradients."""
-        used = [i for i, parameter in enumerate(self.parameters) if parameter.grad is not None]
-        means, squares, steps = (
-            [tensors[i] for i in used] for tensors in (self.means, self.squares, self.steps)
+        """Change the parameters by their gradients, then delete the gradients.
+
+        Parameters
+        ----------
+        rate
+            Step size, the learning rate of this step.
+        """
+        parameters, gradients, means, squares, steps = [], [], [], [], []
+        for i, parameter in enumerate(self.parameters):
+            if parameter.grad is None:
+                continue
+            parameters.append(_contiguous(parameter))
+            gradients.append(_contiguous(parameter.grad))
+            means.append(self.means[i])
+            squares.append(self.squares[i])
+            steps.append(self.steps[i])
+        adam(
+            parameters,
+            gradients,
+            means,
+            squares,
+            [],  # no AMSGrad
+            steps,
+            fused=True,
+            decoupled_weight_decay=self.decoupled,
+            amsgrad=False,
+            maximize=False,
+            beta1=BETA1,
+            beta2=BETA2,
+            eps=EPSILON,
+            lr=rate,
+            weight_decay=self.weight_decay,
         )
-        parameters = [_contiguous(self.parameters[i]) for i in used]
-        gradients = [_contiguous(self.parameters[i].grad) for i in used]
-        constants = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "amsgrad": False, "maximize": False}
-        options = {
-            "fused": True,
-            "decoupled_weight_decay": self.decoupled,
-            "weight_decay": self.weight_decay,
-            "lr": rate,
-        }
-        adam(parameters, gradients, means, squares, [], steps, **constants, **options)
-        for i in used:
-            self.parameters[i].grad = None
+        for parameter in self.parameters:
+            parameter.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """Return the state by name."""
+        """Return the state by name, for `restore`."""
         kinds = {"means": self.means, "squares": self.squares, "steps": self.steps}
         return {
             f"{kind}.{i}": tensor
@@ -51,11 +85,14 @@ class Adam:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Take up a state that `state` returned."""
+        """Set the state to one that `state` returned."""
         for name, tensor in self.state().items():
             tensor.copy_(state[name])
 
 
 def _contiguous(tensor: Tensor) -> Tensor:
-    """Return a tensor as it lies in memory; of a transposed one the kernel would make a copy, slower than its own work."""
+    """Return a matrix in the order in which it lies in memory.
+
+    The kernel would copy a transposed matrix, which takes longer than the kernel's own work.
+    """
     return tensor if tensor.is_contiguous() else tensor.t()

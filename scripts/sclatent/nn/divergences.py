@@ -1,6 +1,6 @@
 """Closed-form Kullback-Leibler divergences, in nats, and the reparametrised draw of a Gaussian.
 
-Leading axes broadcast; every divergence is summed over the last axis.
+Leading axes broadcast. Every divergence is summed over the last axis: (..., L) becomes (...).
 """
 
 import math
@@ -10,19 +10,31 @@ from torch import Tensor
 
 
 def draw_normal(mean: Tensor, log_var: Tensor) -> Tensor:
-    """Return one draw from N(mean, exp(log_var)), differentiable in both. Input (..., L) each, of one shape, as the output."""
+    """Return one draw from N(mean, exp(log_var)), differentiable in both.
+
+    Parameters
+    ----------
+    mean, log_var
+        (..., L), both of the same shape, which is also that of the draw.
+    """
     return mean + (0.5 * log_var).exp() * torch.randn_like(mean)
 
 
 def kl_standard_normal(mean: Tensor, log_var: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_var)) || N(0, I)). Input (..., L) each, output (...). Source: Kingma and Welling 2014, appendix B."""
+    """Return KL(N(mean, exp(log_var)) || N(0, I)), (...), for (..., L).
+
+    Source
+    ------
+    Kingma and Welling 2014, appendix B.
+    """
     return 0.5 * (mean.square() + torch.expm1(log_var) - log_var).sum(-1)
 
 
 def kl_normal(mean1: Tensor, log_var1: Tensor, mean2: Tensor, log_var2: Tensor) -> Tensor:
-    """KL(N(mean1, exp(log_var1)) || N(mean2, exp(log_var2))) of diagonal Gaussians. Input (..., L) each, output (...).
+    """Return KL(N(mean1, exp(log_var1)) || N(mean2, exp(log_var2))), (...), for (..., L).
 
-    1/2 sum [r - 1 - ln r + (mean1 - mean2)^2 / var2] with r = var1 / var2, taken from the difference of the logarithms.
+    Both Gaussians are diagonal: 1/2 sum [r - 1 - ln r + (mean1 - mean2)^2 / var2] with
+    r = var1 / var2, computed from the difference of the logarithms.
     """
     log_ratio = log_var1 - log_var2
     return 0.5 * (
@@ -33,13 +45,30 @@ def kl_normal(mean1: Tensor, log_var1: Tensor, mean2: Tensor, log_var2: Tensor) 
 def kl_spike_and_slab(
     mean: Tensor, log_var: Tensor, log_gamma: Tensor, log_off: Tensor, alpha: float
 ) -> tuple[Tensor, Tensor]:
-    """KL of a spike-and-slab posterior to the spike-and-slab prior with slab N(0, 1) and slab probability alpha.
+    """Return the divergence of a spike-and-slab posterior from its prior, in two parts.
 
-    The posterior of each dimension is gamma N(mean, exp(log_var)) + (1 - gamma) delta(0) with gamma = exp(log_gamma). log_off is
-    ln(1 - gamma) and must be finite: a caller whose gamma reaches 1 bounds it from below. Only the logarithm feels the bound,
-    since 1 - gamma itself is -expm1(log_gamma), so the value stays exact. Returns the slab part, sum of gamma KL(N || N(0, 1)),
-    and the spike part, sum of KL(Bernoulli(gamma) || Bernoulli(alpha)). Input (..., L) each, output (...) each.
-    Source: Tonolini et al. 2019, Variational Sparse Coding, with the sign of a divergence.
+    In each dimension the posterior is gamma N(mean, exp(log_var)) + (1 - gamma) delta(0), and the
+    prior is alpha N(0, 1) + (1 - alpha) delta(0).
+
+    Parameters
+    ----------
+    mean, log_var, log_gamma
+        (..., L); log_gamma is ln gamma.
+    log_off
+        (..., L), ln(1 - gamma). It must be finite: if gamma can reach 1, the caller bounds log_off
+        from below. The bound changes only this logarithm, because 1 - gamma itself is computed as
+        -expm1(log_gamma); so the value of the divergence stays exact.
+    alpha
+        Prior probability of the slab.
+
+    Returns
+    -------
+    The slab part, sum of gamma KL(N || N(0, 1)), and the spike part, sum of
+    KL(Bernoulli(gamma) || Bernoulli(alpha)), (...) each.
+
+    Source
+    ------
+    Tonolini et al. 2019, Variational Sparse Coding, with the sign of a divergence.
     """
     gamma, off = log_gamma.exp(), -torch.expm1(log_gamma)
     slab = 0.5 * (gamma * (mean.square() + torch.expm1(log_var) - log_var)).sum(-1)
@@ -48,12 +77,18 @@ def kl_spike_and_slab(
 
 
 def kl_categorical(log_q: Tensor, log_p: Tensor) -> Tensor:
-    """KL(q || p), sum of q (ln q - ln p). Input (..., K) finite log-probabilities as log_softmax gives them, output (...)."""
+    """Return KL(q || p) = sum of q (ln q - ln p), (...).
+
+    Parameters
+    ----------
+    log_q, log_p
+        (..., K), finite log-probabilities as log_softmax gives them.
+    """
     return (log_q.exp() * (log_q - log_p)).sum(-1)
 
 
 def kl_dirichlet(a: Tensor, b: Tensor) -> Tensor:
-    """KL(Dirichlet(a) || Dirichlet(b)). Input concentrations (..., K) each, positive, output (...)."""
+    """Return KL(Dirichlet(a) || Dirichlet(b)), (...), for positive concentrations (..., K)."""
     a, b = torch.broadcast_tensors(a, b)
     a_total, b_total = a.sum(-1), b.sum(-1)
     normaliser = (
@@ -62,18 +97,31 @@ def kl_dirichlet(a: Tensor, b: Tensor) -> Tensor:
         - torch.lgamma(b_total)
         + torch.lgamma(b).sum(-1)
     )
-    return normaliser + ((a - b) * (torch.digamma(a) - torch.digamma(a_total).unsqueeze(-1))).sum(
-        -1
-    )
+    expected = (a - b) * (torch.digamma(a) - torch.digamma(a_total).unsqueeze(-1))
+    return normaliser + expected.sum(-1)
 
 
 def collapsed_dirichlet(log_q: Tensor, alpha: float) -> Tensor:
-    """Divergence of a component's posterior q from a Dirichlet(alpha, ..., alpha) prior on its weights, at the best q(weights).
+    """Return the divergence of a component's posterior q from a Dirichlet prior, integrated out.
 
-    That is Dirichlet(alpha + q), at which E KL(q || weights) + KL(Dirichlet(alpha + q) || Dirichlet(alpha)) becomes
-    sum q ln q - ln B(alpha + q) + ln B(alpha) = sum q ln q - sum [lnGamma(alpha + q) - lnGamma(alpha)] + ln(K alpha): ln K for a
-    one-hot q, KL(q || uniform) as alpha grows, and below some alpha less for a one-hot q than for a uniform one. Input (..., K)
-    finite log-probabilities as log_softmax gives them, output (...). Source: the GMVAE thesis' two divergences, collapsed.
+    The prior of the component's weights is Dirichlet(alpha, ..., alpha). Their best posterior is
+    Dirichlet(alpha + q). With it, E KL(q || weights) + KL(Dirichlet(alpha + q) ||
+    Dirichlet(alpha)) becomes sum q ln q - ln B(alpha + q) + ln B(alpha)
+    = sum q ln q - sum [lnGamma(alpha + q) - lnGamma(alpha)] + ln(K alpha).
+
+    It is ln K for a one-hot q, and approaches KL(q || uniform) as alpha grows. Below some alpha it
+    is less for a one-hot q than for a uniform one.
+
+    Parameters
+    ----------
+    log_q
+        (..., K), finite log-probabilities as log_softmax gives them.
+    alpha
+        Concentration, positive.
+
+    Source
+    ------
+    The two divergences of the GMVAE thesis, collapsed into one.
     """
     q = log_q.exp()
     return (q * log_q - torch.lgamma(alpha + q) + math.lgamma(alpha)).sum(-1) + math.log(

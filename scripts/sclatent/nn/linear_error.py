@@ -8,12 +8,26 @@ from sclatent.nn.sparse_rows import SparseRows, product_type
 
 
 def linear_squared_error(h: Tensor, weight: Tensor, bias: Tensor, x: Tensor | SparseRows) -> Tensor:
-    """Sum over features of (x - (h weight^T + bias))^2. Input (B, H), (G, H), (G,) and (B, G), output (B,), at least float32.
+    """Return the sum over features of (x - (h weight^T + bias))^2.
 
-    As `squared_error` of the layer's output, to which autograd gives the same gradients, but with one matrix of B x G where
-    autograd makes four: for many features writing those takes as long as the products. With sparse x there is none: the square
-    is expanded, and only W^T W, X W and X^T H are needed. x gets no gradient. Products take place in the type of autocast,
-    where that is on, otherwise in the type of h; squares are summed in float32 or better.
+    The gradients are those that autograd gives for `squared_error` of the layer's output. But this
+    function writes one matrix of B x G instead of autograd's four. With many features, writing
+    those takes as long as the products. If x is sparse, there is no such matrix at all: the square
+    is expanded, and only W^T W, X W and X^T H are computed.
+
+    Parameters
+    ----------
+    h
+        (B, H), the decoder's last hidden layer.
+    weight, bias
+        (G, H) and (G,), those of the linear layer.
+    x
+        (B, G), the cells. They get no gradient.
+
+    Returns
+    -------
+    (B,), at least float32. Products are computed in the type of autocast if it is on, otherwise in
+    the type of h. Squares are summed in float32 or better.
     """
     dtype = product_type(h)
     if isinstance(x, SparseRows):
@@ -35,9 +49,8 @@ class _LinearSquaredError(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         h, weight, residual = ctx.saved_tensors
-        scale = (
-            (2 * grad).to(h.dtype).unsqueeze(-1)
-        )  # of rows: scaling h and the product is cheaper than scaling the residual
+        # Scaling the rows of h and of the product is cheaper than scaling those of the residual.
+        scale = (2 * grad).to(h.dtype).unsqueeze(-1)
         transposed = residual.t()
         return (
             scale * (residual @ weight),
@@ -48,22 +61,22 @@ class _LinearSquaredError(torch.autograd.Function):
 
 
 class _SparseSquaredError(torch.autograd.Function):
-    """|x|^2 - 2 x m + |m|^2 with m = W h + b, for each cell: |m|^2 = h W^T W h + 2 b W h + |b|^2."""
+    """|x|^2 - 2 x m + |m|^2 per cell, with m = W h + b and |m|^2 = h W^T W h + 2 b W h + |b|^2."""
 
     @staticmethod
     def forward(
         ctx, h: Tensor, weight: Tensor, bias: Tensor, x: SparseRows, dtype: torch.dtype
     ) -> Tensor:
         low = weight.to(dtype)
-        of_mean = h @ (low.t() @ low).to(h.dtype)  # W^T W h
-        of_rest = x.times(low).to(h.dtype) - bias @ weight  # W^T (x - b)
-        ctx.save_for_backward(h, weight, low, bias, of_mean - of_rest)
+        mean_term = h @ (low.t() @ low).to(h.dtype)  # W^T W h
+        cell_term = x.times(low).to(h.dtype) - bias @ weight  # W^T (x - b)
+        ctx.save_for_backward(h, weight, low, bias, mean_term - cell_term)
         ctx.x = x
         return (
             x.squares
             - 2 * x.times(bias.unsqueeze(-1)).squeeze(-1)
             + bias @ bias
-            + (h * (of_mean - 2 * of_rest)).sum(-1)
+            + (h * (mean_term - 2 * cell_term)).sum(-1)
         )
 
     @staticmethod
@@ -72,11 +85,11 @@ class _SparseSquaredError(torch.autograd.Function):
         h, weight, low, bias, residual = ctx.saved_tensors
         scale = 2 * grad.unsqueeze(-1)
         scaled = scale * h
-        # Of the weights: sum of scale (W h + b - x) h^T over cells.
-        of_weight = (low @ (h.t() @ scaled).to(low.dtype)).to(weight.dtype)
-        of_weight -= ctx.x.transposed_times(scaled.to(low.dtype)).to(weight.dtype)
-        of_weight.addr_(bias, scaled.sum(0))
-        of_bias = (
+        # The gradient of the weights is the sum over cells of scale (W h + b - x) h^T.
+        weight_grad = (low @ (h.t() @ scaled).to(low.dtype)).to(weight.dtype)
+        weight_grad -= ctx.x.transposed_times(scaled.to(low.dtype)).to(weight.dtype)
+        weight_grad.addr_(bias, scaled.sum(0))
+        bias_grad = (
             weight @ scaled.sum(0) + bias * scale.sum() - ctx.x.transposed_times(scale).squeeze(-1)
         )
-        return scale * residual, of_weight, of_bias, None, None
+        return scale * residual, weight_grad, bias_grad, None, None

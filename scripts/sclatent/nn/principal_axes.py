@@ -1,4 +1,4 @@
-"""Principal axes of cells, of any number."""
+"""Principal axes of any number of cells."""
 
 from collections.abc import Callable
 
@@ -11,22 +11,43 @@ from torch import Tensor
 from sclatent.common.errors import TrainingError
 from sclatent.io.blocks import BLOCK
 
-# Up to as many values a matrix is decomposed whole; beyond that by the covariance of its features, summed over blocks of cells.
+# A matrix of at most this many values is decomposed as a whole. A larger one is not: the covariance
+# of its features is summed over blocks of cells, and decomposed.
 LARGE = 250_000_000
 
 
 def principal_axes(
     cells: Callable[[slice], Tensor], n_cells: int, n_axes: int
 ) -> tuple[Tensor, Tensor]:
-    """Return the mean (G,) and the n_axes leading principal axes (n_axes, G), by falling variance, of cells, float32.
+    """Return the mean of cells and their leading principal axes, by falling variance.
 
-    cells: gives the values (n, G) of a range of the n_cells cells. Signs are arbitrary. Raises TrainingError where n_axes is not
-    below the number of cells and of features. Source: Pearson 1901; SciPy's truncated SVD by ARPACK, or eigenvectors by LAPACK.
+    Parameters
+    ----------
+    cells
+        Returns the values (n, G) of a range of cells.
+    n_cells
+        Number of all cells.
+    n_axes
+        Number of axes.
+
+    Returns
+    -------
+    The mean (G,) and the axes (n_axes, G), float32. The signs of axes are arbitrary.
+
+    Raises
+    ------
+    TrainingError
+        If n_axes is not below the number of cells and the number of features.
+
+    Source
+    ------
+    Pearson 1901. SciPy's truncated SVD by ARPACK, or eigenvectors by LAPACK.
     """
     n_vars = cells(slice(0, 1)).shape[1]
     if n_axes >= min(n_cells, n_vars):
         raise TrainingError(
-            f"{n_axes} principal components must be below {min(n_cells, n_vars)} for data of {(n_cells, n_vars)}"
+            f"{n_axes} principal components must be below {min(n_cells, n_vars)} for data of "
+            f"{(n_cells, n_vars)}"
         )
     if n_cells * n_vars <= LARGE:
         return _by_svd(cells(slice(0, n_cells)), n_axes)
@@ -37,6 +58,7 @@ def _by_svd(x: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
     mean = x.mean(0)
     start = torch.rand(min(x.shape)).numpy()
     _, _, axes = svds((x - mean).cpu().numpy(), k=n_axes, v0=start)
+    assert axes is not None  # svds returns None only for singular vectors that nobody asked for
     return mean, torch.from_numpy(np.ascontiguousarray(axes[::-1]))
 
 

@@ -1,4 +1,6 @@
-"""Cells as rows of a sparse matrix, for layers that need no dense one."""
+"""Cells as rows of a sparse matrix, for layers that do not need a dense one."""
+
+from typing import cast
 
 import torch
 from scipy import sparse
@@ -8,18 +10,25 @@ from torch.nn.functional import embedding_bag
 
 
 class SparseRows:
-    """B cells by G genes, most values 0, in the place of a dense tensor (B, G); for the CPU."""
+    """B cells by G genes, most values 0. It replaces a dense tensor (B, G), on the CPU.
+
+    Attributes
+    ----------
+    shape
+        (B, G).
+    squares
+        (B,), sum of the squared values of each cell.
+    """
 
     def __init__(self, matrix: sparse.csr_matrix):
-        self.shape = matrix.shape
+        # SciPy's own annotations give no type to the shape.
+        self.shape = cast(tuple[int, int], matrix.shape)
         self.by_cell, self.by_gene = _tensors(matrix), _tensors(matrix.tocsc())
         squares = torch.from_numpy(matrix.data).square()
-        self.squares = torch.segment_reduce(
-            squares, "sum", offsets=self.by_cell[0].long()
-        )  # (B,), sum of each cell's
+        self.squares = torch.segment_reduce(squares, "sum", offsets=self.by_cell[0].long())
 
     def __len__(self) -> int:
-        """The number of cells."""
+        """Return the number of cells."""
         return self.shape[0]
 
     def times(self, w: Tensor) -> Tensor:
@@ -32,17 +41,24 @@ class SparseRows:
 
 
 def sparse_linear(x: SparseRows, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return x weight^T + bias, (B, H), for weight (H, G) and bias (H,); products in the type of autocast, where that is on."""
+    """Return x weight^T + bias, (B, H), for weight (H, G) and bias (H,).
+
+    Products are computed in the type of autocast, if it is on.
+    """
     return _SparseLinear.apply(x, weight, bias, product_type(weight))
 
 
-def product_type(of: Tensor) -> torch.dtype:
-    """Return the type in which products take place: that of autocast, where it is on, otherwise that of a tensor."""
-    device = of.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else of.dtype
+def product_type(tensor: Tensor) -> torch.dtype:
+    """Return the type in which products with a tensor are computed.
+
+    It is the type of autocast if that is on, otherwise the type of the tensor.
+    """
+    device = tensor.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else tensor.dtype
 
 
-def _tensors(matrix: sparse.csr_matrix | sparse.csc_matrix) -> tuple[Tensor, Tensor, Tensor]:
+def _tensors(matrix: sparse.csr_matrix | sparse.csc_array) -> tuple[Tensor, Tensor, Tensor]:
+    """Return offsets, indices and values of a matrix in SciPy's CSR or CSC format."""
     return (
         torch.from_numpy(matrix.indptr),
         torch.from_numpy(matrix.indices),
@@ -51,7 +67,10 @@ def _tensors(matrix: sparse.csr_matrix | sparse.csc_matrix) -> tuple[Tensor, Ten
 
 
 def _product(rows: tuple[Tensor, Tensor, Tensor], w: Tensor) -> Tensor:
-    """Return a sparse matrix times w: each row a weighted sum of rows of w, faster here than torch's own sparse product."""
+    """Return a sparse matrix times w. Each row of the result is a weighted sum of rows of w.
+
+    For these sums, embedding_bag is faster than torch's own sparse product.
+    """
     offsets, columns, values = rows
     return embedding_bag(
         columns,

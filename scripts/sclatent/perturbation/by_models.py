@@ -9,7 +9,7 @@ from torch import Tensor
 from sclatent.common.errors import TrainingError
 from sclatent.perturbation.baselines import WEIGHTS, Responses, similarity_weights
 from sclatent.perturbation.targets import Prediction, Target, Treated
-from sclatent.training.model_with_input import Trained
+from sclatent.training.model_with_input import ModelWithInput as Trained
 
 
 def predictions_of_model(

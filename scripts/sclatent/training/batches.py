@@ -1,9 +1,10 @@
-"""The cells that a training draws its batches from."""
+"""Cells as the batches of a training."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
-from scipy.sparse import issparse
+from scipy.sparse import csr_matrix, issparse
 from torch import Tensor, nn
 
 from sclatent.io.blocks import BLOCK
@@ -12,38 +13,67 @@ from sclatent.models.base import Batch
 from sclatent.nn.sparse_rows import SparseRows
 from sclatent.training.inputs import Input
 
-# Bytes up to which all cells are kept dense on the device; beyond that each batch is made from rows of the sparse matrix.
+# Up to this many bytes, all cells are kept dense on the device. If they need more, each batch is
+# made from rows of the sparse matrix.
 DENSE = 1_000_000_000
-SPARSE_COST = 3  # of a multiplication in a sparse product, in those of a dense one, with the passes over dense matrices; measured
+# One multiplication of a sparse product costs about as much as 3 of a dense product. This is
+# measured, and includes the additional passes over dense matrices.
+SPARSE_COST = 3
 
 
 def sparse_pays(
     widths: tuple[int, int] | None, values: Values, input: Input, batch_size: int, device: str
 ) -> bool:
-    """Return whether a training is faster on sparse rows than on dense ones, and gives the same.
+    """Return whether a training is faster on sparse rows than on dense ones, with equal results.
 
-    widths: those of `LatentModel.sparse_widths`. It needs values that nothing makes dense, and a model whose layers take them.
-    Multiplications an epoch and cell: dense, 2 products with G x H in the encoder and 3 in the decoder; sparse, 2 each with the
-    non-zero values, and 3 a batch with G x H x H for the square of the reconstruction.
+    Sparse rows are possible if the values stay sparse until the model sees them, and if the
+    model's layers take them. Multiplications per epoch and cell: dense, 2 products with G x H in
+    the encoder and 3 in the decoder; sparse, 2 each with the non-zero values, and per batch 3 with
+    G x H x H for the square of the reconstruction.
+
+    Parameters
+    ----------
+    widths
+        `LatentModel.sparse_widths` of the model.
+    values
+        The cells.
+    input
+        The input of the model.
+    batch_size
+        Number of cells per batch.
+    device
+        "cpu" or "cuda".
     """
-    plain = input.is_identity and values.is_plain and issparse(values.x) and values.counts is None
-    if widths is None or not plain or device != "cpu":
+    if widths is None or device != "cpu" or not input.is_identity or not values.is_plain:
+        return False
+    if values.counts is not None or not issparse(values.x):
         return False
     encoder, decoder = widths
-    n_nonzero, n_vars = values.x.nnz / len(values.cells), values.n_vars
+    n_nonzero, n_vars = cast(csr_matrix, values.x).nnz / len(values.cells), values.n_vars
     dense = n_vars * (2 * encoder + 3 * decoder)
-    return (
-        SPARSE_COST * n_nonzero * 2 * (encoder + decoder) + 3 * n_vars * decoder**2 / batch_size
-        < dense
-    )
+    square = 3 * n_vars * decoder**2 / batch_size
+    return SPARSE_COST * n_nonzero * 2 * (encoder + decoder) + square < dense
 
 
-class Cells:
+class CellBatches:
     """N cells as batches on a device.
 
-    values: normalised values (N, D), with counts where models are to explain counts. input: fitted, on the device. condition:
-    (N, C) one-hot, or None. label: (N,) class of each cell, or None. dtype: in which values are kept; bfloat16 halves memory.
-    sparse: batches are `SparseRows`, for models that take them.
+    Parameters
+    ----------
+    values
+        Normalised values (N, D), with counts if the model explains counts.
+    input
+        A fitted input, on the device.
+    condition
+        (N, C) one-hot, or None.
+    label
+        (N,) class of each cell, or None.
+    device
+        "cpu" or "cuda".
+    dtype
+        The type in which values are kept. bfloat16 halves the memory.
+    sparse
+        Whether batches are `SparseRows`, for models that take them.
     """
 
     def __init__(
@@ -52,71 +82,68 @@ class Cells:
         input: Input,
         condition: Tensor | None = None,
         label: Tensor | None = None,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         sparse: bool = False,
     ):
-        self.values, self.input, self.device, self.sparse = (
-            values,
-            input,
-            torch.device(device),
-            sparse,
-        )
+        self.values, self.input, self.sparse = values, input, sparse
+        self.device = torch.device(device)
         self.condition = None if condition is None else condition.to(device)
         self.label = None if label is None else label.to(device)
-        # What comes before a mask is the same in every epoch, and is made once where it fits.
-        self.before, self.after = (
-            (input.scaled, input.project) if input.mask else (input, nn.Identity())
-        )
-        self.kept = self.counts = None
-        if (
-            not sparse
-            and len(self) * input.n_genes * (dtype.itemsize + 4 * (values.counts is not None))
-            <= DENSE
-        ):
-            self.kept = self._all(self._features, dtype)
-            self.counts = None if values.counts is None else self._all(self._counts, torch.float32)
+        # What precedes a mask is the same in every epoch. It is computed once if it fits.
+        self.before: Callable[[Tensor], Tensor] = input.scaled if input.mask else input
+        self.after: Callable[[Tensor], Tensor] = input.project if input.mask else nn.Identity()
+        self.kept: Tensor | None = None
+        self.kept_counts: Tensor | None = None
+        n_bytes = dtype.itemsize + (0 if values.counts is None else torch.float32.itemsize)
+        if not sparse and len(self) * input.n_genes * n_bytes <= DENSE:
+            self.kept = self._all_cells(self._features, dtype)
+            if values.counts is not None:
+                self.kept_counts = self._all_cells(self._counts, torch.float32)
 
     def __len__(self) -> int:
-        """The number of cells."""
+        """Return the number of cells."""
         return len(self.values.cells)
 
-    @property
-    def n_vars(self) -> int:
-        """The number G of features that a decoder explains: genes where they are counts, else what the input gives."""
-        return self.input.n_features if self.values.counts is None else self.input.n_genes
-
     def batch(self, rows: Tensor, masked: bool = True) -> Batch:
-        """Return the cells of some rows (B,); their genes are masked if the input masks, unless masked is false."""
+        """Return some cells.
+
+        Parameters
+        ----------
+        rows
+            (B,), positions of the cells.
+        masked
+            Whether genes are masked, if the input masks genes.
+        """
+        label = None if self.label is None else self.label[rows]
         if self.sparse:
-            x = SparseRows(self.values.x[rows.numpy()])
-            return Batch(x, x, None, None if self.label is None else self.label[rows])
+            # Only models with `sparse_widths` get these, and their layers take them as tensors.
+            x = cast(Tensor, SparseRows(cast(csr_matrix, self.values.x[rows.numpy()])))
+            return Batch(x, x, None, label)
         features = self._features(rows) if self.kept is None else self.kept[rows]
         x = self.after(features)
         seen = self.after(self.input.masked(features)) if masked and self.input.mask else x
         if self.values.counts is not None:
-            x = self._counts(rows) if self.counts is None else self.counts[rows]
+            x = self._counts(rows) if self.kept_counts is None else self.kept_counts[rows]
         condition = None if self.condition is None else self.condition[rows]
-        return Batch(x, seen, condition, None if self.label is None else self.label[rows])
+        return Batch(x, seen, condition, label)
 
     def _features(self, rows: Tensor) -> Tensor:
         return self.before(torch.from_numpy(self.values.dense(rows.numpy())).to(self.device))
 
     def _counts(self, rows: Tensor) -> Tensor:
-        counts = (
-            torch.from_numpy(self.values.counts[rows.numpy()].toarray()).float().to(self.device)
-        )
+        assert self.values.counts is not None
+        dense = self.values.counts[rows.numpy()].toarray()
+        counts = torch.from_numpy(dense).float().to(self.device)
         return counts if self.input.genes is None else counts[:, self.input.genes]
 
-    def _all(self, of_rows: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
-        """Return what a function gives for every row, in blocks, so that no second copy of it all is made."""
-        kept = None
+    def _all_cells(self, read: Callable[[Tensor], Tensor], dtype: torch.dtype) -> Tensor:
+        """Return what a function returns for every cell, (N, ...).
+
+        It is filled block by block, so that there is never a second copy of all of it.
+        """
+        n_columns = read(torch.arange(0)).shape[1]
+        kept = torch.empty(len(self), n_columns, dtype=dtype, device=self.device)
         for rows in torch.arange(len(self)).split(BLOCK):
-            block = of_rows(rows)
-            kept = (
-                torch.empty(len(self), block.shape[1], dtype=dtype, device=self.device)
-                if kept is None
-                else kept
-            )
-            kept[rows] = block.to(dtype)
+            kept[rows] = read(rows).to(dtype)
         return kept

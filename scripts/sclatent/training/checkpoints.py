@@ -1,4 +1,4 @@
-"""The state of a training on disk, from which it goes on to the same weights, bit by bit, as if it had never stopped."""
+"""The state of a training on disk. A training resumes from it to the same weights, bit by bit."""
 
 import hashlib
 import json
@@ -17,9 +17,15 @@ logger = logging.getLogger(__name__)
 
 
 class Checkpoint:
-    """One file: tensors by name, among them the random state, and notes that JSON can hold. Nothing is ever pickled.
+    """A file with named tensors, among them the random state, and notes that JSON can hold.
 
-    The path should name the settings of the training, so that none goes on from the state of another.
+    Nothing is pickled. The path should identify the settings of the training, so that no training
+    resumes from the state of another.
+
+    Parameters
+    ----------
+    path
+        Where the file is or will be.
     """
 
     def __init__(self, path: str | Path):
@@ -27,9 +33,10 @@ class Checkpoint:
         self.warned = False
 
     def save(self, tensors: dict[str, Tensor], notes: dict) -> None:
-        """Write the state, whole or not at all; the state of torch's random generators goes with it.
+        """Write the state, entirely or not at all, with that of torch's random generators.
 
-        A disk that cannot be written to is said once and stops no training: the file is there in case of another fault.
+        If the disk cannot be written to, this warns once, and the training continues: the file is
+        only needed after another failure.
         """
         random = {"random.cpu": torch.get_rng_state()}
         if torch.cuda.is_initialized():
@@ -46,24 +53,31 @@ class Checkpoint:
             if not self.warned:
                 reason = error.__cause__ or error
                 logger.warning(
-                    "training goes on, but its state cannot be saved (%s): if it is killed, it begins anew",
+                    "training goes on, but its state cannot be saved (%s): if it is killed, it "
+                    "starts again from the beginning",
                     reason,
                 )
             self.warned = True
 
     def load(self) -> tuple[dict[str, Tensor], dict] | None:
-        """Return tensors and notes and set the random state, or return None where there is no checkpoint or it is damaged."""
+        """Return tensors and notes, and set the random state.
+
+        Returns None if there is no file, or if it is damaged, which this logs as a warning.
+        """
         if not self.path.exists():
             return None
         try:
             with safe_open(self.path, framework="pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no mapping
+                names = file.keys()
+                tensors = {name: file.get_tensor(name) for name in names}
                 metadata = file.metadata()
             if _digest(tensors, metadata["notes"]) != metadata["sha256"]:
                 raise ValueError("its content is not what was saved")
             notes = json.loads(metadata["notes"])
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            logger.warning("%s is damaged (%s); training begins anew", self.path, error)
+            logger.warning(
+                "%s is damaged (%s); training starts again from the beginning", self.path, error
+            )
             return None
         torch.set_rng_state(tensors.pop("random.cpu"))
         if "random.cuda" in tensors:
@@ -71,7 +85,7 @@ class Checkpoint:
         return tensors, notes
 
     def remove(self) -> None:
-        """Remove the file, once what it was for is done, and what a killed process has left of one."""
+        """Remove the file and what killed processes have left of it."""
         remove_leftovers(self.path)
         self.path.unlink(missing_ok=True)
 
@@ -81,5 +95,5 @@ def _digest(tensors: dict[str, Tensor], notes: str) -> str:
     digest = hashlib.sha256(notes.encode())
     for name, value in sorted(tensors.items()):
         digest.update(name.encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

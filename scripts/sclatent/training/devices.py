@@ -1,6 +1,7 @@
-"""Where a model runs."""
+"""The device and the precision of a training."""
 
 import logging
+from typing import Literal
 
 import torch
 
@@ -8,36 +9,62 @@ from sclatent.common.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-# As torch names the instructions that multiply in bfloat16: of x86 processors two, of ARM's one.
+Precision = Literal["fp32", "bf16"]
+
+# Instructions that multiply in bfloat16, by torch's names: two of x86 processors, one of ARM's.
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def choose_device(wanted: str, gpus: int) -> str:
-    """Return "cuda" or "cpu" for the configuration's device and the number of GPUs that the job was given.
+    """Return "cuda" or "cpu".
 
-    auto: cuda where the job was given a GPU and torch sees one. Raises UserError where cuda is wanted and cannot be had.
+    Parameters
+    ----------
+    wanted
+        The configuration's device: cpu, cuda, or auto, which is cuda if the job was given a GPU and
+        torch finds one.
+    gpus
+        Number of GPUs that the job was given.
+
+    Raises
+    ------
+    UserError
+        If cuda is wanted and not available.
     """
-    seen = torch.cuda.is_available()
+    available = torch.cuda.is_available()
     if wanted == "cuda" and not gpus:
         raise UserError(
-            "device is cuda, but the job was given no GPU; run with --resources gpu=1, or set device to auto or cpu"
+            "device is cuda, but the job was given no GPU; run with --resources gpu=1, or set "
+            "device to auto or cpu"
         )
-    if wanted == "cuda" and not seen:
+    if wanted == "cuda" and not available:
         raise UserError(
-            "device is cuda, but torch sees no GPU; set device to auto or cpu, or install torch's CUDA build"
+            "device is cuda, but torch sees no GPU; set device to auto or cpu, or install torch's "
+            "CUDA build"
         )
-    return "cuda" if wanted != "cpu" and gpus and seen else "cpu"
+    return "cuda" if wanted != "cpu" and gpus and available else "cpu"
 
 
 def device_name(device: str) -> str:
-    """Return what to call a device in records: "cpu", or "cuda" with the name of the GPU."""
+    """Return the name of a device for records: "cpu", or "cuda" with the name of the GPU."""
     return f"cuda ({torch.cuda.get_device_name()})" if device == "cuda" else device
 
 
-def usable_precision(wanted: str, device: str) -> str:
-    """Return "bf16" where it is wanted and the device has instructions for it, otherwise "fp32".
+def usable_precision(wanted: Precision, device: str) -> Precision:
+    """Return the precision in which a training runs.
 
-    A processor without them computes bfloat16 products one number at a time, which takes up to sixty times as long as in float32.
+    Parameters
+    ----------
+    wanted
+        The configuration's precision, fp32 or bf16.
+    device
+        "cpu" or "cuda".
+
+    Returns
+    -------
+    bf16 if it is wanted and the device has instructions for it, otherwise fp32. A processor without
+    them computes bfloat16 products one number at a time, which takes up to sixty times as long as
+    in float32.
     """
     if (
         wanted == "fp32"

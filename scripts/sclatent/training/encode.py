@@ -5,58 +5,77 @@ import torch
 from torch import Tensor
 
 from sclatent.common.errors import TrainingError
+from sclatent.io.blocks import BLOCK
 from sclatent.io.expression import Values
-from sclatent.training.batches import Cells
+from sclatent.training.batches import CellBatches
 from sclatent.training.loop import mean_loss
-from sclatent.training.model_with_input import Trained
-
-BATCH = 4096
+from sclatent.training.model_with_input import ModelWithInput
 
 
 @torch.no_grad()
 def encode(
-    trained: Trained, values: Values, condition: Tensor | None = None
+    model: ModelWithInput, values: Values, condition: Tensor | None = None
 ) -> dict[str, np.ndarray]:
-    """Return the latents of all N cells, float32: {"mean": (N, L)}, for stochastic models {"sample": (N, L)}, for mixtures more.
+    """Return the latents of cells.
 
-    Those are {"responsibilities": (N, K), "w_mean": (N, W), "w_sample": (N, W)}. condition: (N, C) one-hot. Raises
-    TrainingError where a latent is not finite, or the mean is the same for every cell.
+    Parameters
+    ----------
+    model
+        A trained model.
+    values
+        N cells.
+    condition
+        (N, C) one-hot; None for families that do not use conditions.
+
+    Returns
+    -------
+    Latents by name, float32: mean (N, L); sample (N, L) for generative families; responsibilities
+    (N, K), w_mean (N, W) and w_sample (N, W) for mixtures.
+
+    Raises
+    ------
+    TrainingError
+        If a latent is not finite, or if the mean is the same for every cell.
     """
-    model = trained.model
+    device = model.model.device
     batches = []
-    for start in range(0, len(values.cells), BATCH):
-        rows = slice(start, start + BATCH)
-        x = torch.from_numpy(values.dense(rows)).to(model.device)
-        batches.append(
-            trained.encode(x, None if condition is None else condition[rows].to(model.device))
-        )
-    fields = [name for name in batches[0]._fields if name != "sample" or model.hp.generative]
-    fields = [name for name in fields if getattr(batches[0], name) is not None]
-    latents = {
-        name: torch.cat([getattr(batch, name) for batch in batches]).cpu().numpy()
-        for name in fields
-    }
+    for start in range(0, len(values.cells), BLOCK):
+        rows = slice(start, start + BLOCK)
+        x = torch.from_numpy(values.dense(rows)).to(device)
+        batches.append(model.encode(x, None if condition is None else condition[rows].to(device)))
+    latents = {}
+    for name in batches[0]._fields:
+        has_name = getattr(batches[0], name) is not None
+        if has_name and (name != "sample" or model.model.hp.generative):
+            latents[name] = torch.cat([getattr(batch, name) for batch in batches]).cpu().numpy()
     for name, latent in latents.items():
-        if not np.isfinite(latent).all():
-            raise TrainingError(
-                f"the {name} latent of {np.sum(~np.isfinite(latent).all(axis=1))} cells is not finite"
-            )
+        n_bad = np.sum(~np.isfinite(latent).all(axis=1))
+        if n_bad:
+            raise TrainingError(f"the {name} latent of {n_bad} cells is not finite")
     if (latents["mean"] == latents["mean"][0]).all():
         raise TrainingError("the model collapsed: its mean latent is the same for every cell")
     return latents
 
 
-def loss_to_choose_by(trained: Trained, values: Values, condition: Tensor | None = None) -> float:
-    """Return the mean loss, without labels, of the cells held out, or of all N cells where none is.
+def loss_to_choose_by(
+    model: ModelWithInput, values: Values, condition: Tensor | None = None
+) -> float:
+    """Return the mean loss, without labels, by which one of several seeds is chosen.
 
-    For models with a bound on the evidence it is that bound, with the signs changed. condition: (N, C) one-hot. values: with
-    counts where the model explains counts.
+    It is the loss of the held-out cells, or of all cells if none is held out. For models with a
+    bound on the evidence it is minus that bound.
+
+    Parameters
+    ----------
+    model
+        A trained model.
+    values
+        N cells, with counts if the model explains counts.
+    condition
+        (N, C) one-hot; None for families that do not use conditions.
     """
     rows = np.flatnonzero(~values.training)
     if len(rows):
         values, condition = values.take(rows), None if condition is None else condition[rows]
-    return mean_loss(
-        trained.model,
-        "unsupervised",
-        Cells(values, trained.input, condition, device=trained.model.device),
-    )["loss"]
+    cells = CellBatches(values, model.input, condition, device=model.model.device)
+    return mean_loss(model.model, "unsupervised", cells)["loss"]

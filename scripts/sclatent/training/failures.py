@@ -1,4 +1,4 @@
-"""What becomes of a model that fails: a failed seed with its reason, not a failed job."""
+"""A model that fails is a failed seed with a reason, not a failed job."""
 
 import logging
 from collections.abc import Callable

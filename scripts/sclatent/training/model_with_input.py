@@ -1,5 +1,7 @@
 """A model together with its input: from the values of a data set to latents, and back."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -10,20 +12,31 @@ from sclatent.models.registry import load_family
 from sclatent.training.inputs import Input
 
 
-class Trained(nn.Module):
-    """What a run saves.
+class ModelWithInput(nn.Module):
+    """What a run trains and saves.
 
-    family, hyperparameters: of the model. input: what it is given. n_counts: number G of genes whose counts it explains, None
-    where it explains the values it is given. conditions: names of the C conditions that it sees, empty for none.
+    Parameters
+    ----------
+    family
+        Name of the model's family.
+    hyperparameters
+        Those of the family, by name; they are checked here.
+    input
+        What the model sees.
+    n_counts
+        Number G of genes whose counts the model explains; None if it explains the values that it
+        sees.
+    conditions
+        Names of the C conditions; empty for families that do not use conditions.
     """
 
     def __init__(
         self,
         family: str,
-        hyperparameters: dict,
+        hyperparameters: Mapping[str, object],
         input: Input,
         n_counts: int | None,
-        conditions: list[str],
+        conditions: Sequence[str],
     ):
         super().__init__()
         checked = hyperparameters_class(family).model_validate(hyperparameters)
@@ -33,13 +46,31 @@ class Trained(nn.Module):
         )
 
     def encode(self, values: Tensor, condition: Tensor | None = None) -> Latents:
-        """Return the latents of cells from their normalised values (B, D) and conditions (B, C) one-hot."""
+        """Return the latents of cells.
+
+        Parameters
+        ----------
+        values
+            (B, D), normalised values.
+        condition
+            (B, C) one-hot; None for families that do not use conditions.
+        """
         return self.model.encode(self.input(values), condition)
 
     def normalised(self, x: Tensor, total: Tensor) -> Tensor:
-        """Return what the model makes, (B, G), as normalised values; counts as log(1 + x) of as many in total, (B, 1) or ().
+        """Return expression that the model has computed as normalised values, (B, G).
 
-        Raises TrainingError where some genes of the data set take no part.
+        Parameters
+        ----------
+        x
+            (B, G), from `LatentModel.decode`.
+        total
+            (B, 1) or (). Counts are scaled to this total, then log(1 + x) is taken.
+
+        Raises
+        ------
+        TrainingError
+            If the model does not use all genes of the data set.
         """
         if self.input.genes is not None:
             raise TrainingError(

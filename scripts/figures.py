@@ -1,4 +1,4 @@
-"""Draw a figure by running its notebook."""
+"""Draw a figure by running a notebook."""
 
 import shutil
 from pathlib import Path
@@ -9,30 +9,32 @@ import plotly  # noqa: F401
 from _job import provenance, run
 from sclatent.io.atomic import replacing
 from sclatent.io.provenance import as_text
-from sclatent.pipeline.notebooks import execute
+from sclatent.pipeline.notebooks import execute, filled
 
 
 def main(snakemake):
-    files, log = snakemake.input, snakemake.log
+    files, log, params = snakemake.input, snakemake.log, snakemake.params
     data = [
         path
         for name, paths in files.items()
         if name not in ("code", "template")
-        for path in _as_list(paths)
+        for path in ([paths] if isinstance(paths, str) else paths)
     ]
-    origin = as_text(provenance(snakemake, [files.template, *data]))
+    notebook = filled(
+        files.template,
+        snakemake.wildcards.figure,
+        params.title,
+        params.question,
+        params.parameters,
+    )
     parameters = {
-        **snakemake.params.parameters,
+        **params.parameters,
         "figure": str(snakemake.output.figure),
-        "provenance": origin,
+        "provenance": as_text(provenance(snakemake, [files.template, *data])),
     }
-    execute(files.template, log.notebook, parameters, library=Path(__file__).parent)
-    with replacing(snakemake.output.notebook) as notebook:
-        shutil.copyfile(log.notebook, notebook)
-
-
-def _as_list(paths):
-    return [paths] if isinstance(paths, str) else paths
+    execute(notebook, log.notebook, parameters, library=Path(__file__).parent)
+    with replacing(snakemake.output.notebook) as kept:
+        shutil.copyfile(log.notebook, kept)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def main(snakemake):
             files.configuration,
         ]
         command += ["--report", str(temporary), "--report-stylesheet", files.stylesheet]
-        # The run that this job belongs to holds the lock of the folder, and every result of the report is finished by now.
+        # The run of this job holds the lock of the folder. Every result of the report is finished.
         subprocess.run([*command, "--", files.configuration, *files.results], check=True)
         origin = as_text(
             provenance(snakemake, [files.configuration, files.overview, *files.results])

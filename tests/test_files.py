@@ -336,7 +336,7 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
         "io/tables.py",
     }
     assert names("score.py") == of_score
-    assert names("figures.py", "../workflow/notebooks/score_heatmap.ipynb") >= {
+    assert names("figures.py", "sclatent/figures/score_heatmap.py") >= {
         "figures/score_heatmap.py",
         "figures/style.py",
         "pipeline/notebooks.py",

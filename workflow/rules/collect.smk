@@ -74,13 +74,16 @@ rule collect:
         mem_mb=1000,
         runtime=10,
     params:
-        jobs=lambda wildcards: [
+        encoded=lambda wildcards: [
             {"dataset": dataset, "model": model, "seeds": CONFIG.studies[wildcards.study].seeds}
             for dataset in CONFIG.studies[wildcards.study].datasets
             for model in models_and_floors(wildcards.study)
             if "clustering" in CONFIG.studies[wildcards.study].evaluations
         ],
-        perturbed=data_of_perturbation_scores,
+        runs=lambda wildcards: runs_beside_clustering(wildcards.study),
+        predicted=lambda wildcards: predicted_by(wildcards.study),
+        generated=lambda wildcards: generated_by(wildcards.study),
+        jobs=lambda wildcards: jobs_of(wildcards.study),
         no_prior=lambda wildcards: [
             (dataset, model)
             for dataset in CONFIG.studies[wildcards.study].datasets

@@ -4,6 +4,7 @@
 #           (what jobs that run models ask for), and the helpers that other rules files share.
 # Promises: a mistake of the user ends the run here, in one line with its cure and exit code 1.
 
+import itertools
 import logging
 import math
 import os
@@ -23,6 +24,7 @@ from sclatent.io.imports import code_of
 from sclatent.config.datasets import without_treated
 from sclatent.data.locations import data_directories, own_files
 from sclatent.common.errors import UserError
+from sclatent.figures.catalogue import CATALOGUE
 from sclatent.families.registry import family_files, hyperparameters_class
 from sclatent.families.base import explains_counts
 from sclatent.pipeline.failures import explain, in_words
@@ -54,6 +56,8 @@ try:
             CONFIG, BASE, sys.argv[0], plans_only=workflow.output_settings.dryrun
         ):
             print(f"sclatent: {reason}", file=sys.stderr)
+    # The report reads captions from here: as parameters of the figures, they would redraw them if a word changed.
+    config["captions"] = {name: text.caption for name, text in CATALOGUE.items()}
 except UserError as error:
     sys.exit(f"sclatent: {error}")
 
@@ -291,20 +295,34 @@ def perturbation_scores(wildcards):
     )(wildcards)
 
 
-def data_of_perturbation_scores(wildcards):
-    """The data set that each of `perturbation_scores` is about."""
-    of_models = over_perturbation("results/studies/{study}/{dataset}/{model}/perturbation.tsv")(
-        wildcards
-    )
-    return [*perturbed_datasets(wildcards.study), *(Path(path).parts[-3] for path in of_models)]
+def predicted_by(study):
+    """(data set that is trained on, model) of every table of `perturbation_scores`; None without a model."""
+    datasets, models = perturbed_datasets(study), CONFIG.studies[study].models
+    return [(dataset, None) for dataset in datasets] + list(itertools.product(datasets, models))
+
+
+def generated_by(study):
+    """(data set, model) of every pair of which a study generates cells."""
+    if "generation" not in CONFIG.studies[study].evaluations:
+        return []
+    return list(itertools.product(CONFIG.studies[study].datasets, generative_models(study)))
+
+
+def runs_beside_clustering(study):
+    """(data set, model, seed) of the runs that cells are generated from or treated cells predicted with."""
+    pairs = generated_by(study) + [pair for pair in predicted_by(study) if pair[1] is not None]
+    runs = [(*pair, seed) for pair in pairs for seed in CONFIG.studies[study].seeds]
+    return list(dict.fromkeys(runs))
 
 
 def records_of_runs(wildcards):
-    """Input function: the records of the runs that cells are drawn from or treated cells predicted with."""
-    record = "results/runs/{dataset}/{model}/{seed}/run.json"
-    return list(
-        dict.fromkeys(over_generation(record)(wildcards) + over_perturbation(record)(wildcards))
-    )
+    """Input function: the records of `runs_beside_clustering`."""
+    return list(map(record_of_run, runs_beside_clustering(wildcards.study)))
+
+
+def record_of_run(run):
+    """The path of the record of a run."""
+    return "results/runs/{}/{}/{}/run.json".format(*run)
 
 
 def absences(wildcards):
@@ -326,31 +344,44 @@ def absences(wildcards):
     )
 
 
+def jobs_of(study):
+    """(rule, data set, model, seed) of every job of a study from training on; None if a job takes all models or all seeds."""
+    settings, jobs = CONFIG.studies[study], []
+
+    def add(rule, pairs):
+        jobs.extend((rule, *pair, None) for pair in pairs)
+
+    def add_trainings(pairs):
+        jobs.extend(("train", *pair, seed) for pair in pairs for seed in settings.seeds)
+
+    datasets = [(dataset, None) for dataset in settings.datasets]
+    if "clustering" in settings.evaluations:
+        with_floors = list(itertools.product(settings.datasets, models_and_floors(study)))
+        add_trainings(with_floors)
+        add("encode", with_floors)
+        add("cluster", with_floors)
+        add("embed_umap", datasets)
+        add("score", datasets)
+        add("embed_tsne", itertools.product(settings.datasets, settings.models))
+    if "generation" in settings.evaluations:
+        add_trainings(generated_by(study))
+        add("generate", generated_by(study))
+        add("embed_drawn", datasets)
+    predicting = [(dataset, model) for dataset, model in predicted_by(study) if model is not None]
+    add_trainings(predicting)
+    add("perturb", predicting)
+    return list(dict.fromkeys(jobs))
+
+
+def benchmark_of(study, rule, dataset, model, seed):
+    """The path of the benchmark file of a job."""
+    parts = (dataset, model, str(seed)) if rule == "train" else (study, dataset, model)
+    return f"results/benchmarks/{'/'.join(filter(None, [rule, *parts]))}.tsv"
+
+
 def benchmarks(wildcards):
-    """Input function: what every job of a study took, from training on."""
-    train = "results/benchmarks/train/{dataset}/{model}/{seed}.tsv"
-    of_models = [
-        f"results/benchmarks/{rule}/{{study}}/{{dataset}}/{{model}}.tsv"
-        for rule in ("encode", "cluster")
-    ]
-    of_maps = [
-        f"results/benchmarks/{rule}/{{study}}/{{dataset}}.tsv" for rule in ("embed_umap", "score")
-    ]
-    paths = [
-        *over_study(train, *of_models, evaluation="clustering", floors=True)(wildcards),
-        *over_study(*of_maps, evaluation="clustering")(wildcards),
-        *over_study(
-            "results/benchmarks/embed_tsne/{study}/{dataset}/{model}.tsv", evaluation="clustering"
-        )(wildcards),
-        *over_generation(train, "results/benchmarks/generate/{study}/{dataset}/{model}.tsv")(
-            wildcards
-        ),
-        *over_generation("results/benchmarks/embed_drawn/{study}/{dataset}.tsv")(wildcards),
-        *over_perturbation(train, "results/benchmarks/perturb/{study}/{dataset}/{model}.tsv")(
-            wildcards
-        ),
-    ]
-    return list(dict.fromkeys(paths))
+    """Input function: what every one of `jobs_of` took."""
+    return [benchmark_of(wildcards.study, *job) for job in jobs_of(wildcards.study)]
 
 
 def table_entry(dataset):

@@ -10,12 +10,11 @@ from sclatent.config.formats import IMAGES
 class FigureKind(NamedTuple):
     """A figure of a study.
 
-    title: what the report calls it. subjects: of a study, by name what each figure is about, as the report calls it. files: of a
+    subjects: of a study, by name what each figure is about, as the report calls it. files: of a
     study and a subject what it draws, by the name of the notebook's parameter: a path, or paths by a key of the notebook's.
     parameters: of a study and a subject what else the notebook is told.
     """
 
-    title: str
     subjects: Callable
     files: Callable
     parameters: Callable
@@ -152,7 +151,6 @@ def files_of_prediction(study, subject):
 
 FIGURES = {
     "quality_control": FigureKind(
-        "Quality control",
         filtered,
         lambda study, subject: {
             "steps": f"results/data/{subject}/qc.tsv",
@@ -164,7 +162,6 @@ FIGURES = {
         },
     ),
     "training": FigureKind(
-        "Training",
         clustered,
         lambda study, subject: {
             "resources": f"results/studies/{study}/resources.tsv",
@@ -177,7 +174,6 @@ FIGURES = {
         lambda study, subject: {"dataset": subject, "models": titles_without_floors(study)},
     ),
     "latent_space": FigureKind(
-        "Latent spaces",
         clustered,
         lambda study, subject: {
             "umap": f"results/studies/{study}/{subject}/umap.h5ad",
@@ -187,7 +183,6 @@ FIGURES = {
         lambda study, subject: {"models": titles_without_floors(study)},
     ),
     "latent_space_3d": FigureKind(
-        "Latent spaces in 3-D",
         lambda study: {"all": "all data sets"} if clustered(study) else {},
         lambda study, subject: {
             "tsne": {
@@ -202,7 +197,6 @@ FIGURES = {
         },
     ),
     "latent_parts": FigureKind(
-        "Mean and sample, z and w",
         lambda study: clustered(study) if stochastic_models(study) else {},
         lambda study, subject: {
             "umap": f"results/studies/{study}/{subject}/umap.h5ad",
@@ -211,7 +205,6 @@ FIGURES = {
         lambda study, subject: {"models": stochastic_models(study)},
     ),
     "louvain": FigureKind(
-        "Louvain on PCA and on the latent",
         lambda study: clustered(study) if learned(study) else {},
         lambda study, subject: {
             "scores": f"results/studies/{study}/{subject}/scores.tsv",
@@ -227,7 +220,6 @@ FIGURES = {
         lambda study, subject: {"models": titles_of_models(study), "floors": learned(study)},
     ),
     "confusion": FigureKind(
-        "Clusters and cell types",
         clustered,
         lambda study, subject: {
             "latents": of_models(study, subject, "latents.h5ad"),
@@ -236,7 +228,6 @@ FIGURES = {
         lambda study, subject: {"models": titles_without_floors(study)},
     ),
     "score_heatmap": FigureKind(
-        "Scores",
         clustered,
         lambda study, subject: {"summary": f"results/studies/{study}/summary.tsv"},
         lambda study, subject: {
@@ -247,7 +238,6 @@ FIGURES = {
         },
     ),
     "drawn_cells": FigureKind(
-        "Drawn cells",
         drawn_from,
         lambda study, subject: {
             "drawn_map": f"results/studies/{study}/{subject}/drawn_map.h5ad",
@@ -256,7 +246,6 @@ FIGURES = {
         lambda study, subject: {"models": stochastic_models(study)},
     ),
     "drawn_images": FigureKind(
-        "Drawn images",
         images_drawn_from,
         lambda study, subject: {
             "drawn": of_models(study, subject, "drawn.h5ad", stochastic_models(study)),
@@ -265,7 +254,6 @@ FIGURES = {
         lambda study, subject: {"models": stochastic_models(study)},
     ),
     "gene_means": FigureKind(
-        "Predicted means of genes",
         lambda study: {
             subject: title_of_prediction(study, subject) for subject in predicted(study)
         },
@@ -273,7 +261,6 @@ FIGURES = {
         lambda study, subject: {"title": title_of_prediction(study, subject)},
     ),
     "marker_ranking": FigureKind(
-        "Genes that rise most",
         lambda study: {
             subject: title_of_prediction(study, subject)
             for subject, found in predicted(study).items()
@@ -327,5 +314,5 @@ def parameters_of_figure(wildcards):
 
 def labels_of_figure(wildcards):
     """What the report calls a figure."""
-    kind = FIGURES[wildcards.figure]
-    return {"figure": kind.title, "of": kind.subjects(wildcards.study)[wildcards.subject]}
+    subjects = FIGURES[wildcards.figure].subjects(wildcards.study)
+    return {"figure": CATALOGUE[wildcards.figure].title, "of": subjects[wildcards.subject]}

@@ -6,7 +6,6 @@
 TABLES_OF_PAPER = ["summary", "perturbation_summary", "generation_summary", "runs", "absent"]
 
 SOURCES_OF_PAPER = {
-    "captions": os.path.relpath(BASE / "workflow/report/figures.rst"),
     "template": sorted(os.path.relpath(path) for path in (BASE / "workflow/paper").glob("*.typ")),
     "references": os.path.relpath(BASE / "workflow/paper/references.yaml"),
     "code": code("paper"),
@@ -72,6 +71,7 @@ def figures_of_paper():
                     "path": path,
                     "wildcards": wildcards,
                     **labels_of_figure(Wildcards(fromdict=wildcards)),
+                    "caption": CATALOGUE[wildcards["figure"]].caption,
                 }
             )
     return figures

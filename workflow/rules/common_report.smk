@@ -19,12 +19,15 @@ def over_run(*functions):
     )
 
 
-def records_of_trainings(wildcards):
-    """Input function: the record of every training that a study rests on."""
-    clustered = over_study(
-        "results/runs/{dataset}/{model}/{seed}/run.json", evaluation="clustering", floors=True
-    )
-    return list(dict.fromkeys([*clustered(wildcards), *records_of_runs(wildcards)]))
+def trainings_of_run():
+    """(data set, model, seed) of every training that the studies of the run rest on."""
+    runs = []
+    for study in CONFIG.run:
+        settings = CONFIG.studies[study]
+        if "clustering" in settings.evaluations:
+            runs += itertools.product(settings.datasets, models_and_floors(study), settings.seeds)
+        runs += runs_beside_clustering(study)
+    return list(dict.fromkeys(runs))
 
 
 def data_of_run():
@@ -50,7 +53,7 @@ def sources_of_run():
 
 def models_of_run():
     """The models of the run and floors that it trains; title, family, what each is told, and whether it is a floor."""
-    found, trained = {}, {Path(record).parts[3] for record in over_run(records_of_trainings)}
+    found, trained = {}, {model for _, model, _ in trainings_of_run()}
     for study in CONFIG.run:
         for name, title in [
             (name, title) for name, title in titles_of_models(study).items() if name in trained
@@ -69,16 +72,21 @@ def models_of_run():
 
 
 def studies_of_run():
-    """The studies of the run; title and number of seeds."""
+    """The studies of the run; title, number of seeds, and titles of data sets and models."""
     return {
-        name: {"title": CONFIG.studies[name].title, "n_seeds": len(CONFIG.studies[name].seeds)}
+        name: {
+            "title": CONFIG.studies[name].title,
+            "n_seeds": len(CONFIG.studies[name].seeds),
+            "datasets": titles_of_datasets(name),
+            "models": titles_of_models(name),
+        }
         for name in CONFIG.run
     }
 
 
 def benchmarks_of_run():
-    """What every job took that the report rests on."""
-    trained = {Path(record).parts[2:4] for record in over_run(records_of_trainings)}
+    """What every job took that the report rests on: the benchmark files, and the rule of each."""
+    trained = {(dataset, model) for dataset, model, _ in trainings_of_run()}
     labels = [
         labels_of_training(Wildcards(fromdict={"dataset": name, "model": model}))
         for name, model in sorted(trained)
@@ -111,7 +119,11 @@ def benchmarks_of_run():
             for path in figures_of(study)
         ],
     }
-    paths = [
-        f"results/benchmarks/{rule}/{job}.tsv" for rule, names in jobs.items() for job in names
-    ]
-    return list(dict.fromkeys([*paths, *over_run(benchmarks)]))
+    rules = {
+        f"results/benchmarks/{rule}/{job}.tsv": rule
+        for rule, names in jobs.items()
+        for job in names
+    }
+    for study in CONFIG.run:
+        rules |= {benchmark_of(study, *job): job[0] for job in jobs_of(study)}
+    return rules

@@ -1,4 +1,4 @@
-# Needs:    a template in workflow/notebooks and the tables and maps that it draws
+# Needs:    the template in workflow/notebooks and the tables and maps that a figure draws
 # Makes:    results/studies/{study}/figures/{figure}/{subject}.svg, the same as .pdf, and the executed notebook; interactive figures as
 #           .html. FIGURES in common_figures.smk says which there are, and of what.
 # Promises: figures are drawn from results alone; an error in a cell fails the job and leaves the notebook as its log.
@@ -12,9 +12,9 @@ wildcard_constraints:
 rule figures:
     input:
         unpack(data_of_figure),
-        template=os.path.relpath(BASE / "workflow/notebooks/{figure}.ipynb"),
+        template=os.path.relpath(BASE / "workflow/notebooks/figure.ipynb"),
         code=lambda wildcards: code(
-            "figures", BASE / f"workflow/notebooks/{wildcards.figure}.ipynb"
+            "figures", BASE / f"scripts/sclatent/figures/{wildcards.figure}.py"
         ),
     output:
         figure=report(
@@ -40,6 +40,8 @@ rule figures:
         mem_mb=growing(1500, 3),
         runtime=growing(10, 0.01),
     params:
+        title=lambda wildcards: CATALOGUE[wildcards.figure].title,
+        question=lambda wildcards: CATALOGUE[wildcards.figure].question,
         parameters=parameters_of_figure,
     message:
         "Drawing {wildcards.figure} of {wildcards.subject}"

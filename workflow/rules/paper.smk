@@ -1,4 +1,4 @@
-# Needs:    the tables and figures of every study of the run, the template in workflow/paper, the captions of the report
+# Needs:    the tables and figures of every study of the run, and the template in workflow/paper
 # Makes:    results/paper.pdf: methods from the effective configuration, results beside those of the reference works; on demand,
 #           results/reference/{study}/, what the paper shows of its tables, to be kept: `snakemake paper_<study>`; and
 #           results/paper_kept.pdf, the paper of kept tables, without figures: `snakemake paper_kept`.
@@ -16,7 +16,7 @@ rule paper:
             table=TABLES_OF_PAPER,
         ),
         quality_control=list(quality_control_of_paper().values()),
-        trainings=over_run(records_of_trainings),
+        trainings=list(map(record_of_run, trainings_of_run())),
         figures=[figure["path"] for figure in figures_of_paper()],
     output:
         "results/paper.pdf",
@@ -33,6 +33,7 @@ rule paper:
         runtime=10,
     params:
         studies=studies_of_paper(CONFIG.run),
+        kinds=TABLES_OF_PAPER,
         datasets=list(quality_control_of_paper()),
         figures=figures_of_paper(),
         conditions=conditions_of_models(),
@@ -58,6 +59,7 @@ use rule paper as paper_kept with:
         "results/benchmarks/paper_kept.tsv"
     params:
         studies=studies_of_paper(kept_studies()),
+        kinds=TABLES_OF_PAPER,
         datasets=[],
         figures=[],
         conditions=conditions_of_models(),

@@ -38,15 +38,21 @@ rule overview:
         introduction=os.path.relpath(BASE / "workflow/report/workflow.rst"),
         counts=expand("results/data/{dataset}/counts.h5ad", dataset=sources_of_run()),
         data=expand("results/data/{dataset}/preprocessed.h5ad", dataset=data_of_run()),
-        records=over_run(records_of_trainings),
+        records=list(map(record_of_run, trainings_of_run())),
         scores=over_run(
             over_study("results/studies/{study}/{dataset}/scores.tsv", evaluation="clustering"),
             perturbation_scores,
         ),
         runs=expand("results/studies/{study}/runs.tsv", study=CONFIG.run),
         absent=expand("results/studies/{study}/absent.tsv", study=CONFIG.run),
-        headlines=expand("results/studies/{study}/headline.html", study=CONFIG.run),
-        benchmarks=benchmarks_of_run(),
+        summary=expand("results/studies/{study}/summary.tsv", study=CONFIG.run),
+        perturbation_summary=expand(
+            "results/studies/{study}/perturbation_summary.tsv", study=CONFIG.run
+        ),
+        generation_summary=expand(
+            "results/studies/{study}/generation_summary.tsv", study=CONFIG.run
+        ),
+        benchmarks=list(benchmarks_of_run()),
         code=code("overview"),
     output:
         "results/overview.rst",
@@ -66,6 +72,8 @@ rule overview:
         datasets=data_of_run(),
         sources=sources_of_run(),
         models=models_of_run(),
+        trained=[model for _, model, _ in trainings_of_run()],
+        rules=list(benchmarks_of_run().values()),
     message:
         "Writing the first page of the report"
     script:
@@ -81,7 +89,8 @@ rule report:
             for study in CONFIG.run
             for path in [f"results/studies/{study}/headline.html", *figures_of(study)]
         ],
-        captions=sorted(os.path.relpath(path) for path in (BASE / "workflow/report").glob("*.rst")),
+        captions=sorted(os.path.relpath(path) for path in (BASE / "workflow/report").glob("*.rst"))
+        + [os.path.relpath(BASE / "scripts/sclatent/figures/catalogue.py")],
         stylesheet=os.path.relpath(BASE / "workflow/report/report.css"),
         script=os.path.relpath(BASE / "workflow/report/report.js"),
         code=code("report"),

@@ -1,4 +1,4 @@
-"""Write a data set of a study with the latents, maps, clusters and components that the best seed of every model has for it."""
+"""Write a data set of a study with what the best seed of every model made of its cells."""
 
 from _job import provenance, run
 from sclatent.io.matrices import read_matrix, write_matrix

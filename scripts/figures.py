@@ -1,4 +1,4 @@
-"""Draw a figure by running its notebook."""
+"""Draw a figure by running a notebook."""
 
 import shutil
 from pathlib import Path
@@ -6,20 +6,26 @@ from pathlib import Path
 from _job import provenance, run
 from sclatent.io.atomic import replacing
 from sclatent.io.provenance import as_text
-from sclatent.pipeline.notebooks import execute
+from sclatent.pipeline.notebooks import execute, filled
 
 
 def main(snakemake):
-    files, log = snakemake.input, snakemake.log
-    origin = as_text(provenance(snakemake))
+    files, log, params = snakemake.input, snakemake.log, snakemake.params
+    notebook = filled(
+        files.template,
+        snakemake.wildcards.figure,
+        params.title,
+        params.question,
+        params.parameters,
+    )
     parameters = {
-        **snakemake.params.parameters,
+        **params.parameters,
         "figure": str(snakemake.output.figure),
-        "provenance": origin,
+        "provenance": as_text(provenance(snakemake)),
     }
-    execute(files.template, log.notebook, parameters, library=Path(__file__).parent)
-    with replacing(snakemake.output.notebook) as notebook:
-        shutil.copyfile(log.notebook, notebook)
+    execute(notebook, log.notebook, parameters, library=Path(__file__).parent)
+    with replacing(snakemake.output.notebook) as kept:
+        shutil.copyfile(log.notebook, kept)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Keep of a table the rows that the paper can show."""
+"""Keep the rows of a table that the paper can show."""
 
 from _job import run
 from sclatent.io.tables import read_provenance, read_table, write_table

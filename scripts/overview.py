@@ -1,28 +1,19 @@
 """Write the first page of the report from the results of every study of the run."""
 
-import html
 from pathlib import Path
 
 from _job import provenance, run
 from sclatent.io.atomic import write_text
 from sclatent.io.provenance import as_text
 from sclatent.io.tables import read_table
-from sclatent.report import first_page as overview
+from sclatent.report import first_page
+from sclatent.report.benchmarks import costs_table
+from sclatent.report.headline import HEADLINES, headlines_of
+from sclatent.report.runs import all_runs
 
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    kinds = ("studies", "datasets", "sources", "models")
-    titles = {
-        kind: {name: entry["title"] for name, entry in params[kind].items()} for kind in kinds
-    }
-    runs = overview.all_runs([read_table(path, "runs") for path in files.runs])
-    failures = overview.failures_table(runs, titles["datasets"], titles["models"])
-    absent = {
-        name: read_table(path, "absent")
-        for name, path in zip(params.studies, files.absent, strict=True)
-    }
-    absences = overview.absences_table(absent, titles["studies"])
     results = [
         *files.counts,
         *files.data,
@@ -30,46 +21,49 @@ def main(snakemake):
         *files.scores,
         *files.runs,
         *files.absent,
+        *(path for headline in HEADLINES for path in files[headline.kind]),
     ]
-    origins = [overview.provenance_of(path) for path in results]
-    headlines = []
-    for study, page in zip(params.studies.values(), files.headlines, strict=True):
-        headlines.append(f"<h3>{html.escape(study['title'])}</h3>")
-        headlines += [
-            f"<p>Seeds: {study['n_seeds']}</p>",
-            *overview.tables_of_page(Path(page).read_text()),
-        ]
-    sections = {
-        "Headline": headlines,
-        "What failed": [
-            f"<p>{len(failures)} of {len(runs)} trainings failed.</p>",
-            *([failures] if len(failures) else []),
-        ],
-        "Data": [
-            overview.data_table(
-                dict(zip(params.datasets, files.data, strict=True)), params.datasets
-            ),
-            overview.files_table(
-                dict(zip(params.sources, files.counts, strict=True)), titles["sources"]
-            ),
-        ],
-        "Models": [overview.models_table(params.models, files.records, runs)],
-        "What does not apply": [absences if len(absences) else "<p>Every measurement applies.</p>"],
-        "Time and memory": [
-            f"<p>This page was written on {html.escape(overview.machine_text(origins))}.</p>",
-            overview.costs_table(files.benchmarks),
-        ],
-        "Software": [overview.versions_table(origins)],
-        "Run it again": [
-            "<p>With the file under Configuration, in a folder of the project of the same version:</p>",
-            "<pre>snakemake --configfile configuration.yaml</pre>",
-        ],
-    }
-    origin = provenance(snakemake, [*results, *files.headlines, *files.benchmarks])
-    write_text(
-        snakemake.output[0],
-        overview.as_rst(sections, Path(files.introduction).read_text(), as_text(origin)),
+    runs = all_runs([read_table(path, "runs") for path in files.runs])
+    contents = first_page.Contents(
+        studies=[read_study(name, files, params, i) for i, name in enumerate(params.studies)],
+        runs=runs,
+        failures=first_page.failures_table(
+            runs, titles_of(params.datasets), titles_of(params.models)
+        ),
+        data=first_page.data_table(
+            dict(zip(params.datasets, files.data, strict=True)), params.datasets
+        ),
+        files=first_page.files_table(
+            dict(zip(params.sources, files.counts, strict=True)), titles_of(params.sources)
+        ),
+        models=first_page.models_table(
+            params.models, dict(zip(params.trained, files.records, strict=True)), runs
+        ),
+        costs=costs_table(params.rules, files.benchmarks),
+        origins=[first_page.provenance_of(path) for path in results],
     )
+    origin = as_text(provenance(snakemake, [*results, *files.benchmarks]))
+    introduction = Path(files.introduction).read_text()
+    write_text(snakemake.output[0], first_page.page(contents, introduction, origin))
+
+
+def read_study(name, files, params, i):
+    """Read the tables of the i-th study."""
+    study = params.studies[name]
+    summaries = {
+        headline.kind: read_table(files[headline.kind][i], headline.kind) for headline in HEADLINES
+    }
+    return first_page.Study(
+        name=name,
+        title=study["title"],
+        n_seeds=study["n_seeds"],
+        headlines=headlines_of(summaries, study["datasets"], study["models"]),
+        absent=read_table(files.absent[i], "absent"),
+    )
+
+
+def titles_of(entries):
+    return {name: entry["title"] for name, entry in entries.items()}
 
 
 if __name__ == "__main__":

@@ -18,11 +18,14 @@ def main(snakemake):
             "-m",
             "snakemake",
             "--nolock",
+            # The run may have begun elsewhere, or in another workflow that uses this one.
+            "--snakefile",
+            str(Path(snakemake.scriptdir).parent / "Snakefile"),
             "--configfile",
             files.configuration,
         ]
         command += ["--report", str(temporary), "--report-stylesheet", files.stylesheet]
-        # The run that this job belongs to holds the lock of the folder, and every result of the report is finished by now.
+        # The run of this job holds the lock of the folder. Every result of the report is finished.
         subprocess.run([*command, "--", files.configuration, *files.results], check=True)
         # Captions, style sheet and script come with the code and are no data.
         data = [files.configuration, files.overview, *files.results]

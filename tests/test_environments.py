@@ -60,8 +60,8 @@ def scripts_of_environment(name):
 def imports_of_environment(name):
     """Top-level packages that the code of an environment's rules imports."""
     paths = list(scripts_of_environment(name))
-    if name == "figures":
-        paths += (PROJECT / "workflow" / "notebooks").glob("*.ipynb")
+    if name == "figures":  # the modules that the notebook imports
+        paths += (SCRIPTS / "sclatent" / "figures").glob("*.py")
     if name == "report":  # Snakemake reads the Snakefile in it
         paths += [
             SCRIPTS / "sclatent" / f"{module}.py"

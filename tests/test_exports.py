@@ -242,7 +242,7 @@ def test_models_whose_slots_have_the_same_name_are_refused(results):
     adata.obsm["X_ae_umap"] = array_of("ae_umap", 0, 4)  # the latent of a model of that name
     with pytest.raises(
         UserError,
-        match=re.escape("obsm['X_ae_umap'] is of the model 'ae' and of another model, too"),
+        match=re.escape("model 'ae' and another model would both be exported as obsm['X_ae_umap']"),
     ):
         add_model(
             adata, "ae", latents, tsne, umap, read_table(results / "ae_clusters.tsv", "clusters")

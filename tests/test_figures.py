@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import anndata as ad
 import matplotlib
@@ -10,14 +11,15 @@ matplotlib.use("Agg")
 
 from matplotlib.colors import to_hex
 
+from sclatent.figures import catalogue
 from sclatent.figures.confusion import confusion
 from sclatent.figures.latent_parts import latent_parts
 from sclatent.figures.latent_space import latent_space
-from sclatent.figures.latent_space_3d import latent_space_3d, save_page
+from sclatent.figures.latent_space_3d import latent_space_3d
 from sclatent.figures.louvain import louvain
 from sclatent.figures.quality_control import quality_control
-from sclatent.figures.score_heatmap import METRICS, score_heatmap
-from sclatent.figures.style import COLORS, GROUP_COLORS, MOST_DRAWN, SMALL, looks_of, save, scatter
+from sclatent.figures.score_heatmap import METRIC_TITLES, score_heatmap
+from sclatent.figures.style import COLORS, GROUP_COLORS, MOST_CELLS, SMALL, looks_of, save, scatter
 from sclatent.figures.training import training
 from sclatent.io.by_seed import with_losses
 from sclatent.metrics.agreement import METRICS as SCORED
@@ -84,7 +86,7 @@ def summary(models):
             float(bad),
         )
         for model, bad in models.items()
-        for metric in METRICS
+        for metric in METRIC_TITLES
     ]
     keys = ["dataset", "model", "split", "latent", "method", "metric", "subset"]
     return pd.DataFrame(rows, columns=[*keys, "mean", "sd", "n", "failed_share"])
@@ -125,7 +127,7 @@ def test_cells_have_the_colours_and_shapes_of_their_labels():
 
 def test_a_large_map_is_thinned_evenly():
     axis = matplotlib.figure.Figure().add_subplot()
-    n = 2 * MOST_DRAWN + 1
+    n = 2 * MOST_CELLS + 1
     scatter(axis, np.column_stack([np.arange(n), np.arange(n)]), ["a"] * n, looks_of("a"))
     (cells,) = axis.collections
     assert cells.get_offsets()[:, 0].tolist() == list(range(0, n, 3))
@@ -240,7 +242,7 @@ def test_the_page_in_three_dimensions_shows_one_map_at_a_time(tmp_path, maps):
     assert [button.label for button in menu.buttons] == ["Data: Good, seed 3", "Data: Best, seed 3"]
     assert [sum(button.args[0]["visible"]) for button in menu.buttons] == [3, 3]
     for name in ("a.html", "b.html"):
-        save_page(page, tmp_path / name, "origin")
+        save(page, tmp_path / name, "origin")
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
     assert "<!-- origin -->" in (tmp_path / "a.html").read_text()
 
@@ -304,8 +306,15 @@ def test_confusion_shows_the_share_of_each_type_in_each_cluster(latents):
     assert texts(figure.axes[1]) == ["every seed failed"]
 
 
+def test_the_catalogue_and_the_modules_have_the_same_figures():
+    folder = Path(catalogue.__file__).parent
+    drawn = {path.stem for path in folder.glob("*.py") if "\ndef draw(" in path.read_text()}
+    assert drawn == set(catalogue.CATALOGUE)
+    assert all(all(text) for text in catalogue.CATALOGUE.values())
+
+
 def test_every_metric_has_a_column():
-    assert list(METRICS) == list(SCORED)
+    assert list(METRIC_TITLES) == list(SCORED)
 
 
 def test_score_heatmap_shows_every_score_what_failed_and_which_are_floors():
@@ -317,10 +326,10 @@ def test_score_heatmap_shows_every_score_what_failed_and_which_are_floors():
     ]
     figure = score_heatmap(pd.concat([table, *others]), "Data", TITLES, ["bad"])
     axis = figure.axes[0]
-    assert [label.get_text() for label in axis.get_xticklabels()] == list(METRICS.values())
-    assert METRICS["balanced_accuracy"] == "balanced acc."
-    assert texts(axis) == ["0.250 ±0.125"] * len(METRICS) + ["failed"] * len(METRICS)
-    assert {text.get_color() for text in axis.texts[len(METRICS) :]} == {"black"}
+    assert [label.get_text() for label in axis.get_xticklabels()] == list(METRIC_TITLES.values())
+    assert METRIC_TITLES["balanced_accuracy"] == "balanced acc."
+    assert texts(axis) == ["0.250 ±0.125"] * len(METRIC_TITLES) + ["failed"] * len(METRIC_TITLES)
+    assert {text.get_color() for text in axis.texts[len(METRIC_TITLES) :]} == {"black"}
     assert [label.get_text() for label in axis.get_yticklabels()] == [
         "Good",
         "Bad (floor)\n100% failed",

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 from sclatent.figures.drawn_cells import ORIGINS, drawn_cells
-from sclatent.figures.drawn_images import PER_ROW, drawn_images
+from sclatent.figures.drawn_images import IMAGES_PER_ROW, drawn_images
 from sclatent.figures.style import COLORS, GROUP_COLORS, UNMATCHED
 from sclatent.generation import maps as module
 from sclatent.generation.drawn import Drawn, as_matrix, no_cells
@@ -200,12 +200,12 @@ def test_a_model_that_draws_nothing_has_a_row_that_says_why(maps):
 
 
 def images_of(axis) -> np.ndarray:
-    """The images of a block, (n_rows, PER_ROW, SIDE, SIDE)."""
+    """The images of a block, (n_rows, IMAGES_PER_ROW, SIDE, SIDE)."""
     picture = np.asarray(axis.images[0].get_array())
     step = SIDE + 1
     assert (picture[SIDE::step] == 0).all()
     assert (picture[:, SIDE::step] == 0).all()
-    return picture.reshape(-1, step, PER_ROW, step).transpose(0, 2, 1, 3)[:, :, :SIDE, :SIDE]
+    return picture.reshape(-1, step, IMAGES_PER_ROW, step).transpose(0, 2, 1, 3)[:, :, :SIDE, :SIDE]
 
 
 def rows_of(axis) -> list[str]:
@@ -227,7 +227,9 @@ def test_the_first_row_are_real_images_of_each_type_in_turn_upright():
     real = real_cells()
     figure = drawn_images({"vae": "VAE"}, {"vae": drawn_as(*[["all"] * 25] * 3)}, real)
     images = images_of(figure.axes[0])
-    np.testing.assert_array_equal(images[0].reshape(PER_ROW, G), real.X[:PER_ROW].toarray())
+    np.testing.assert_array_equal(
+        images[0].reshape(IMAGES_PER_ROW, G), real.X[:IMAGES_PER_ROW].toarray()
+    )
     assert rows_of(figure.axes[0]) == ["real", "drawn", ""]
     assert [image.mean() for image in images[1:].reshape(-1, SIDE, SIDE)] == list(range(20))
 

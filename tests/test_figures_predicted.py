@@ -10,9 +10,9 @@ matplotlib.use("Agg")
 
 from scipy import sparse
 
-from sclatent.figures.gene_means import NAMED, gene_means
+from sclatent.figures.gene_means import N_NAMED, gene_means
 from sclatent.figures.marker_ranking import marker_ranking
-from sclatent.figures.predicted import COLUMNS
+from sclatent.figures.panels import PANELS_PER_ROW
 from sclatent.figures.style import COLORS, UNMATCHED, WIDTH, save
 from sclatent.io.tables import as_kind, concat_tables
 from sclatent.perturbation.scores import rank_markers, real_responses, score_targets
@@ -101,7 +101,7 @@ def test_names_of_genes_stand_apart_within_the_panel_and_hide_no_named_point():
     figure = gene_means(responses(types=["a"]), "")
     figure.canvas.draw()
     for axis in visible(figure):
-        assert len(axis.texts) == NAMED
+        assert len(axis.texts) == N_NAMED
         boxes = [matplotlib.text.Text.get_window_extent(text) for text in axis.texts]
         for i, box in enumerate(boxes):
             assert not any(box.overlaps(other) for other in boxes[i + 1 :])
@@ -190,7 +190,7 @@ def test_panels_stand_in_rows_of_six_at_most_under_their_method(n_types, n_metho
     )
     figure = marker_ranking(responses(types, methods), "")
     shape = figure.axes[0].get_gridspec()
-    assert (shape.nrows, shape.ncols <= COLUMNS) == (rows, True)
+    assert (shape.nrows, shape.ncols <= PANELS_PER_ROW) == (rows, True)
     assert len(visible(figure)) == n_types * (n_methods + 1)
     labelled = [axis.get_ylabel().split("\n")[0] for axis in visible(figure) if axis.get_ylabel()]
     assert labelled == types
@@ -198,7 +198,7 @@ def test_panels_stand_in_rows_of_six_at_most_under_their_method(n_types, n_metho
         axis.get_subplotspec().colspan.start: axis.get_title().split("\n")[0]
         for axis in figure.axes[: shape.ncols]
     }
-    if n_methods < COLUMNS:
+    if n_methods < PANELS_PER_ROW:
         for axis, name in zip(
             visible(figure),
             ["real treated", *(m.replace("_", " ") for m in methods)] * n_types,

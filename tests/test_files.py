@@ -387,7 +387,7 @@ def test_a_script_rests_on_the_files_that_it_imports_and_no_others():
     of_score = names("score.py")
     assert of_score >= {"metrics/agreement.py", "metrics/mixing.py"}
     assert "training/loop.py" not in of_score
-    assert names("figures.py", "../workflow/notebooks/score_heatmap.ipynb") >= {
+    assert names("figures.py", "sclatent/figures/score_heatmap.py") >= {
         "figures/score_heatmap.py",
         "pipeline/notebooks.py",
     }

@@ -22,6 +22,7 @@ from sclatent.config.floors import floors
 from sclatent.config.load import Config, load
 from sclatent.families.base import Likelihood
 from sclatent.families.registry import family_names
+from sclatent.figures.catalogue import CATALOGUE
 from sclatent.io.contracts import TABLES
 from sclatent.io.tables import as_kind, write_table
 from sclatent.report.paper import (
@@ -29,12 +30,10 @@ from sclatent.report.paper import (
     SUMMARIES,
     read_references,
     read_summary,
-    render_caption,
     software,
 )
 
 TEMPLATE = PROJECT / "workflow" / "paper"
-CAPTIONS = PROJECT / "workflow" / "report" / "figures.rst"
 CONFIG = yaml.safe_load((PROJECT / "config" / "paper.yaml").read_text())
 MODELS = [
     "pca",
@@ -186,7 +185,13 @@ class Build:
         )
         wildcards = {"study": "drugs", "figure": "quality_control", "subject": "blobs"}
         self.figures = [
-            {"path": figure, "wildcards": wildcards, "figure": "Quality control", "of": "Blobs"}
+            {
+                "path": figure,
+                "wildcards": wildcards,
+                "figure": "Quality control",
+                "of": "Blobs",
+                "caption": CATALOGUE["quality_control"].caption,
+            }
         ]
         self.conditions = {"ae": None, "cgmvae_blobs": "condition"}
 
@@ -234,12 +239,12 @@ class Build:
             "trainings": ["results/runs/blobs/ae/0/run.json"],
             "figures": [figure["path"] for figure in self.figures],
             **({"quality_control": [], "trainings": [], "figures": []} if self.kept else {}),
-            "captions": str(CAPTIONS),
             "template": sorted(map(str, self.template.glob("*.typ"))),
             "references": str(TEMPLATE / "references.yaml"),
         }
         params = {
             "studies": self.titles,
+            "kinds": [*SUMMARIES, "runs", "absent"],
             "datasets": datasets,
             "figures": self.figures,
             "conditions": self.conditions,
@@ -603,10 +608,7 @@ def test_the_paper_has_no_date_and_its_template_no_clock(build):
 
 def test_a_figure_stands_with_its_caption_and_its_command(figures):
     (figure,) = [text for text in figures if "snakemake --force" in text]
-    caption = render_caption(
-        CAPTIONS, {"study": "drugs", "figure": "quality_control", "subject": "blobs"}
-    )
-    assert f"Quality control , Blobs . {caption}" in figure
+    assert f"Quality control , Blobs . {CATALOGUE['quality_control'].caption}" in figure
     command = "snakemake --force results/studies/drugs/figures/quality_control/blobs.svg"
     assert f"{command} --configfile results/configuration.yaml" in figure
 
@@ -683,19 +685,6 @@ def test_the_template_can_ask_for_what_the_run_has_only(build, asked, words):
     (build.template / "main.typ").write_text(f'#import "values.typ": value\n{asked}\n')
     with pytest.raises(UserError, match=re.escape(words)):
         build.make()
-
-
-def test_a_caption_that_cannot_be_written_is_named(tmp_path):
-    caption = tmp_path / "figures.rst"
-    wildcards = {"study": "s", "figure": "training", "subject": "d"}
-    caption.write_text("Of {{ snakemake.wildcards.subject }},\nin words.\n")
-    assert render_caption(caption, wildcards) == "Of d, in words."
-    caption.write_text("{{ snakemake.wildcards.model }}")
-    with pytest.raises(UserError, match=r"figures\.rst: .*model"):
-        render_caption(caption, wildcards)
-    caption.write_text("{% if false %}words{% endif %}")
-    with pytest.raises(UserError, match="has no caption for figure 'training'"):
-        render_caption(caption, wildcards)
 
 
 def test_a_row_of_a_table_goes_by_its_keys(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from sclatent.common.errors import UserError
 from sclatent.config.load import load
+from sclatent.figures.catalogue import CATALOGUE
 from sclatent.io import contracts
 from sclatent.io.imports import LIBRARY
 from sclatent.pipeline.code import code_digest
@@ -116,7 +117,7 @@ def test_every_figure_has_a_subject_in_some_study_and_files_for_it(raw_config):
         files = figures.inputs("s", name, subject)
         assert files
         assert set(files) <= set(figures.parameters("s", name, subject))
-        assert figures.labels("s", name, subject)["figure"] == FIGURES[name].title
+        assert figures.labels("s", name, subject)["figure"] == CATALOGUE[name].title
     drawn = {name for name, _ in figures.figures_of("s")}
     assert drawn == {*FIGURES} - {"quality_control", "gene_means", "marker_ranking"}
 

@@ -14,17 +14,18 @@ from small_study import LONG_TITLE, STUDIES
 
 from sclatent.io.provenance import sha256_of
 from sclatent.io.tables import read_table
+from sclatent.report.benchmarks import costs_table
 from sclatent.report.first_page import (
+    Study,
     absences_table,
-    all_runs,
     as_rst,
-    costs_table,
     failures_table,
     files_table,
-    labels_told,
+    labels_text,
     values_text,
     versions_table,
 )
+from sclatent.report.runs import all_runs
 
 ORIGIN = {"sclatent": "0.1.0", "python": "3.11.7", "device": "cpu"}
 PLAIN = {
@@ -244,7 +245,8 @@ def test_costs_are_summed_and_compared_over_the_jobs_of_a_rule(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t{memory}\n")
         paths.append(str(path))
-    assert costs_table(paths).to_numpy().tolist() == [
+    rules = ["train", "train", "fetch"]
+    assert costs_table(rules, paths).to_numpy().tolist() == [
         ["train", "2", "130", "100", "250"],
         ["fetch", "1", "0.5", "0.5", "–"],
         ["all", "3", "131", "100", "250"],
@@ -286,7 +288,8 @@ def test_failures_are_named_by_titles_and_counted_never_dropped():
 
 def test_what_is_absent_is_counted_by_evaluation():
     absent = pd.DataFrame({"evaluation": ["clustering", "generation", "clustering"]})
-    rows = absences_table({"s": absent, "t": absent[:0]}, {"s": "S", "t": "T"}).to_numpy().tolist()
+    studies = [Study("s", "S", 3, {}, absent), Study("t", "T", 3, {}, absent[:0])]
+    rows = absences_table(studies).to_numpy().tolist()
     path = "results/studies/s/absent.tsv"
     assert rows == [["S", "clustering", "2", path], ["S", "generation", "1", path]]
 
@@ -303,7 +306,7 @@ def test_settings_are_put_in_words():
     assert values_text(PLAIN | log) == words
     half = {"labels": "cell_type", "share": 0.5, "dataset": None}
     other = {"labels": "louvain", "share": 1, "dataset": "few"}
-    assert labels_told(None, None) == "nothing"
-    assert labels_told("condition", half) == "condition, cell_type of 50 % of the cells"
-    assert labels_told(None, half | {"share": 0.002}) == "cell_type of 0.2 % of the cells"
-    assert labels_told(None, other) == "Louvain clusters of 100 % of the cells in few"
+    assert labels_text(None, None) == "nothing"
+    assert labels_text("condition", half) == "condition, cell_type of 50 % of the cells"
+    assert labels_text(None, half | {"share": 0.002}) == "cell_type of 0.2 % of the cells"
+    assert labels_text(None, other) == "Louvain clusters of 100 % of the cells in few"

@@ -20,20 +20,21 @@ from sclatent.io.tables import absent_table, as_kind, concat_tables, read_table,
 from sclatent.metrics.agreement import NUMBERS
 from sclatent.metrics.expression import CELL_METRICS, METRICS
 from sclatent.metrics.mixing import mixing
+from sclatent.report.benchmarks import read_resources
 from sclatent.report.headline import (
+    HEADLINES,
     as_html_page,
     as_text_table,
     clustering_headline,
     generation_headline,
     perturbation_headline,
 )
+from sclatent.report.runs import read_runs
 from sclatent.report.summary import (
     IDEAL,
     NOT_RANKED,
     mean_of_groups,
     mean_of_types,
-    read_resources,
-    read_runs,
     summarize,
 )
 
@@ -61,7 +62,7 @@ SAME = {
     "generation": {"dataset": "d", "condition": "stim", "cell_type": "A", "metric": "right_label"},
 }
 STATUS = {"t": "trained", "f": "failed"}
-NO_RESOURCES = read_resources([])
+NO_RESOURCES = read_resources([], [])
 
 
 def measured(kind, values, floors=None, **other):
@@ -534,8 +535,8 @@ def test_names_are_shown_in_a_page_and_are_no_markup():
         "origin",
     )
     assert "<td>&lt;script&gt; &amp; " + 60 * "x" + "</td>" in page
-    assert "<caption>&lt;b&gt;caption</caption>" in page
-    assert "<caption>other</caption>" in page
+    assert "<h2>&lt;b&gt;caption</h2>" in page
+    assert "<h2>other</h2>" in page
     assert "<title>R &amp; D</title>" in page
     assert "<!-- origin -->" in page
 
@@ -552,7 +553,7 @@ def latents_file(tmp_path):
 
 
 def record_of_run(folder, run, status="trained", reason=""):
-    """The path of the record of a run on <data set>/<model>/<seed>."""
+    """The path of the record of a run, which is named "<data set>/<model>/<seed>"."""
     path = folder / "runs" / run / "run.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"status": status, "reason": reason}))
@@ -560,12 +561,13 @@ def record_of_run(folder, run, status="trained", reason=""):
 
 
 def test_runs_are_those_of_latents_and_of_records_each_once(latents_file, tmp_path):
-    records = [
-        record_of_run(tmp_path, "d/m/0"),
-        record_of_run(tmp_path, "d.without_A/m/0"),
-        record_of_run(tmp_path, "d.without_A/m/1", "failed", "the loss is inf"),
-    ]
-    table = read_runs([{"dataset": "d", "model": "m", "seeds": [0, 1, 2]}], [latents_file], records)
+    records = {
+        ("d", "m", 0): record_of_run(tmp_path, "a"),
+        ("d.without_A", "m", 0): record_of_run(tmp_path, "b"),
+        ("d.without_A", "m", 1): record_of_run(tmp_path, "c", "failed", "the loss is inf"),
+    }
+    encoded = [{"dataset": "d", "model": "m", "seeds": [0, 1, 2]}]
+    table = read_runs(encoded, [latents_file], list(records), list(records.values()))
     assert table.to_numpy().tolist() == [
         ["d", "m", 0, "trained", None],
         ["d", "m", 1, "failed", "the loss is nan"],
@@ -585,34 +587,26 @@ def benchmark_of(folder, job, memory="20.5"):
 
 
 def test_resources_are_read_from_benchmark_files(tmp_path):
-    expected = {
-        "train/digits/ae/0": ("train", "digits", "ae", 0),
-        "train/blobs.without_class_0/cvae/12": ("train", "blobs.without_class_0", "cvae", 12),
-        "encode/quick/digits/floor.pca_50_scaled_2.5": (
-            "encode",
-            "digits",
-            "floor.pca_50_scaled_2.5",
-            None,
-        ),
-        "score/quick/digits": ("score", "digits", None, None),
-        "perturb/quick/blobs.without_class_0/cvae": (
-            "perturb",
-            "blobs.without_class_0",
-            "cvae",
-            None,
-        ),
-        "generate/quick/digits/ae": ("generate", "digits", "ae", None),
-    }
-    table = read_resources(
-        [benchmark_of(tmp_path, job, "-" if "score" in job else "20.5") for job in expected]
-    )
+    jobs = [
+        ("train", "digits", "ae", 0),
+        ("train", "blobs.without_class_0", "cvae", 12),
+        ("encode", "digits", "floor.pca_50_scaled_2.5", None),
+        ("score", "digits", None, None),
+        ("perturb", "blobs.without_class_0", "cvae", None),
+        ("generate", "digits", "ae", None),
+    ]
+    benchmarks = [
+        benchmark_of(tmp_path, str(i), "-" if job[0] == "score" else "20.5")
+        for i, job in enumerate(jobs)
+    ]
+    table = read_resources(jobs, benchmarks)
     write_table(table, tmp_path / "resources.tsv", "resources", {})
     table = read_table(tmp_path / "resources.tsv", "resources")
     names = [
         tuple(None if pd.isna(name) else name for name in row)
         for row in table.iloc[:, :4].itertuples(index=False)
     ]
-    assert names == list(expected.values())
+    assert names == jobs
     assert list(table["seconds"]) == [1.5] * 6
     assert list(table["peak_memory"].fillna(-1)) == [20.5, 20.5, 20.5, -1, 20.5, 20.5]
 
@@ -774,8 +768,11 @@ def collected(folder, files, **params):
         "benchmarks": [],
     }
     params = {
+        "encoded": [],
+        "runs": [],
+        "predicted": [],
+        "generated": [],
         "jobs": [],
-        "perturbed": [],
         "no_prior": [],
         "title": "Study",
         "datasets": {"d": "Data"},
@@ -786,7 +783,7 @@ def collected(folder, files, **params):
     return tables, output["headline"].read_text().splitlines(), output["page"].read_text()
 
 
-CAPTIONS = {kind: caption for kind, (caption, _) in collect.HEADLINES.items()}
+CAPTIONS = {headline.kind: headline.caption for headline in HEADLINES}
 
 
 def test_a_study_of_clusters_and_drawn_cells_is_collected(latents_file, tmp_path):
@@ -803,20 +800,22 @@ def test_a_study_of_clusters_and_drawn_cells_is_collected(latents_file, tmp_path
         collect_seeds(cells, {}, dict.fromkeys(range(3), "50 components")), failed, "latents", {}
     )
     models = {"vae": "VAE", "ae": "AE", "floor.pca_50": "PCA of 50"}
+    trainings = [("train", "d", model, seed) for model in models for seed in range(3)]
     files = {
         "scores": [written(scores, tmp_path / "d" / "scores.tsv", "scores")],
         "generation": [written(drawn, tmp_path / "d" / "vae" / "generation.tsv", "generation")],
         "absent": [written(absent, tmp_path / "d" / "absent.tsv", "absent")],
         "latents": [latents_file, latents_file, str(failed)],
-        "benchmarks": [
-            benchmark_of(tmp_path, f"train/d/{model}/{seed}")
-            for model in models
-            for seed in range(3)
-        ],
+        "benchmarks": [benchmark_of(tmp_path, "job")] * len(trainings),
     }
-    jobs = [{"dataset": "d", "model": model, "seeds": [0, 1, 2]} for model in models]
     tables, headline, page = collected(
-        tmp_path, files, jobs=jobs, no_prior=[("d", "ae")], models=models
+        tmp_path,
+        files,
+        encoded=[{"dataset": "d", "model": model, "seeds": [0, 1, 2]} for model in models],
+        generated=[("d", "vae")],
+        jobs=trainings,
+        no_prior=[("d", "ae")],
+        models=models,
     )
     assert (
         tables["runs"]["status"].tolist() == ["trained", "failed", "trained"] * 2 + ["failed"] * 3
@@ -838,32 +837,36 @@ def test_a_study_of_clusters_and_drawn_cells_is_collected(latents_file, tmp_path
     assert json.loads(headline[0].removeprefix("# "))["step"] == "collect"
     shown = [line for line in headline if line in CAPTIONS.values()]
     assert shown == [CAPTIONS["summary"], CAPTIONS["generation_summary"]]
-    assert page.count("<caption>") == 2
+    assert page.count("<h2>") == 2
 
 
 def test_a_study_of_predictions_is_collected(tmp_path):
     """Of two types held out in turn, by two models; one of them failed without type B."""
-    files, trained_on = {"perturbation": [], "runs": [], "benchmarks": []}, []
+    files, predictors, trained = {"perturbation": [], "runs": [], "benchmarks": []}, [], []
     failed = {"d.without_B/good/1", "d.without_B/lost/0", "d.without_B/lost/1"}
     for cell_type, dataset in (("A", "d.without_A"), ("B", "d.without_B")):
-        tables = {f"data/{dataset}/baselines": predicted(cell_type, "no_change", [0.6])}
+        tables = {(dataset, None): predicted(cell_type, "no_change", [0.6])}
         for model in ("good", "lost"):
             runs = [f"{dataset}/{model}/{seed}" for seed in (0, 1)]
             values = [None if run in failed else 0.8 for run in runs]
-            tables[f"studies/s/{dataset}/{model}/perturbation"] = predicted(
-                cell_type, "flip", values, model
-            )
+            tables[dataset, model] = predicted(cell_type, "flip", values, model)
+            trained += [(dataset, model, seed) for seed in (0, 1)]
             files["runs"] += [
                 record_of_run(tmp_path, run, *["failed", "nan"] * (run in failed)) for run in runs
             ]
             files["benchmarks"] += [benchmark_of(tmp_path, f"train/{run}") for run in runs]
         files["perturbation"] += [
-            written(table, tmp_path / f"{name}.tsv", "perturbation")
-            for name, table in tables.items()
+            written(table, tmp_path / f"{dataset}.{model}.tsv", "perturbation")
+            for (_, model), table in tables.items()
         ]
-        trained_on += [dataset] * len(tables)
+        predictors += tables
     tables, headline, _ = collected(
-        tmp_path, files, perturbed=trained_on, models={"good": "Good", "lost": "Lost"}
+        tmp_path,
+        files,
+        runs=trained,
+        predicted=predictors,
+        jobs=[("train", *run) for run in trained],
+        models={"good": "Good", "lost": "Lost"},
     )
     over_types = tables["perturbation_summary"].query("cell_type == 'mean of types'")
     found = (

@@ -73,12 +73,18 @@ rule collect:
         runtime=10,
     params:
         code=code_digest("collect"),
-        jobs=lambda wildcards: [
+        encoded=lambda wildcards: [
             {"dataset": dataset, "model": model, "seeds": PLAN.study(wildcards.study).seeds}
             for dataset in PLAN.clustered_datasets(wildcards.study)
             for model in PLAN.models_and_floors(wildcards.study)
         ],
-        perturbed=lambda wildcards: GATHERED.datasets_of_perturbation_scores(wildcards.study),
+        runs=lambda wildcards: [
+            (run.dataset, run.model, run.seed)
+            for run in PLAN.drawn_or_predicting_runs(wildcards.study)
+        ],
+        predicted=lambda wildcards: PLAN.predicting_pairs(wildcards.study),
+        generated=lambda wildcards: PLAN.drawn_pairs(wildcards.study),
+        jobs=lambda wildcards: [tuple(job) for job in GATHERED.jobs(wildcards.study)],
         no_prior=lambda wildcards: PLAN.models_without_prior(wildcards.study),
         title=of_study(lambda study: study.title),
         datasets=lambda wildcards: PLAN.titles_of_datasets(wildcards.study),

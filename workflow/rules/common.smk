@@ -20,6 +20,7 @@ from sclatent.common.errors import UserError
 from sclatent.config.load import load
 from sclatent.config.tables import with_tables
 from sclatent.families.registry import family_files
+from sclatent.figures.catalogue import CATALOGUE
 from sclatent.pipeline.code import code_digest
 from sclatent.pipeline.failures import in_words
 from sclatent.pipeline.figures import FigurePlan, INTERACTIVE, PICTURES
@@ -46,6 +47,9 @@ except UserError as error:
 config["data_directories"] = CONFIG.data_directories
 config["device"] = CONFIG.device
 config["published"] = {name: file.model_dump() for name, file in PLAN.published.items()}
+
+# The captions of figures, too: as parameters, they would redraw a figure if a word changed.
+config["captions"] = {name: text.caption for name, text in CATALOGUE.items()}
 
 # Jobs that can use a GPU ask for one unless none is wanted; the profile says if they get it.
 GPUS = 0 if CONFIG.device == "cpu" else 1

@@ -1,4 +1,4 @@
-# Needs:    a template in workflow/notebooks, and the tables and maps that it draws.
+# Needs:    the template in workflow/notebooks, and the tables and maps that a figure draws.
 # Makes:    results/studies/{study}/figures/{figure}/{subject}.svg, the same as .pdf, and the
 #           executed notebook; .html for interactive figures. sclatent.pipeline.figures says which
 #           figures there are, and of what.
@@ -9,7 +9,7 @@
 rule figures:
     input:
         unpack(lambda wildcards: FIGURES.inputs(**wildcards)),
-        template=os.path.relpath(BASE / "workflow/notebooks/{figure}.ipynb"),
+        template=os.path.relpath(BASE / "workflow/notebooks/figure.ipynb"),
     output:
         figure=report(
             "results/studies/{study}/figures/{figure}/{subject}.svg",
@@ -35,8 +35,10 @@ rule figures:
         runtime=growing(10, 0.01),
     params:
         code=lambda wildcards: code_digest(
-            "figures", BASE / f"workflow/notebooks/{wildcards.figure}.ipynb"
+            "figures", BASE / f"scripts/sclatent/figures/{wildcards.figure}.py"
         ),
+        title=lambda wildcards: CATALOGUE[wildcards.figure].title,
+        question=lambda wildcards: CATALOGUE[wildcards.figure].question,
         parameters=lambda wildcards: FIGURES.parameters(**wildcards),
     message:
         "Drawing {wildcards.figure} of {wildcards.subject}"

@@ -1,5 +1,4 @@
-# Needs:    the tables and figures of every study of the run, the template in workflow/paper, and
-#           the captions of the report.
+# Needs:    the tables and figures of every study of the run, and the template in workflow/paper.
 # Makes:    results/paper.pdf: methods from the effective configuration, and results beside those of
 #           the reference works. On demand: results/reference/{study}/, the tables of a study that
 #           the paper shows, to be kept (`snakemake paper_<study>`); results/paper_kept.pdf, the
@@ -8,7 +7,6 @@
 #           No network and no font of the machine is used. The same inputs give the same bytes.
 
 SOURCES_OF_PAPER = {
-    "captions": os.path.relpath(BASE / "workflow/report/figures.rst"),
     "template": sorted(os.path.relpath(path) for path in (BASE / "workflow/paper").glob("*.typ")),
     "references": os.path.relpath(BASE / "workflow/paper/references.yaml"),
 }
@@ -42,6 +40,7 @@ rule paper:
     params:
         code=code_digest("paper"),
         studies=PLAN.studies_of_paper(CONFIG.run),
+        kinds=KEPT,
         datasets=list(PLAN.quality_control_of_run()),
         figures=FIGURES.figures_of_paper(),
         conditions=PLAN.conditions_of_models(),
@@ -72,6 +71,7 @@ use rule paper as paper_kept with:
     params:
         code=code_digest("paper"),
         studies=PLAN.studies_of_paper(GATHERED.kept_studies(BASE)),
+        kinds=KEPT,
         datasets=[],
         figures=[],
         conditions=PLAN.conditions_of_models(),

@@ -42,8 +42,14 @@ rule overview:
         scores=GATHERED.scores_of_run(),
         runs=expand("results/studies/{study}/runs.tsv", study=CONFIG.run),
         absent=expand("results/studies/{study}/absent.tsv", study=CONFIG.run),
-        headlines=expand("results/studies/{study}/headline.html", study=CONFIG.run),
-        benchmarks=GATHERED.benchmarks_of_run(),
+        summary=expand("results/studies/{study}/summary.tsv", study=CONFIG.run),
+        perturbation_summary=expand(
+            "results/studies/{study}/perturbation_summary.tsv", study=CONFIG.run
+        ),
+        generation_summary=expand(
+            "results/studies/{study}/generation_summary.tsv", study=CONFIG.run
+        ),
+        benchmarks=list(GATHERED.benchmarks_of_run()),
     output:
         "results/overview.rst",
     log:
@@ -63,6 +69,8 @@ rule overview:
         datasets=PLAN.described_datasets(),
         sources=PLAN.described_sources(),
         models=PLAN.described_models(),
+        trained=[run.model for run in PLAN.runs],
+        rules=list(GATHERED.benchmarks_of_run().values()),
     message:
         "Writing the first page of the report"
     script:
@@ -78,7 +86,10 @@ rule report:
             for study in CONFIG.run
             for path in [f"results/studies/{study}/headline.html", *FIGURES.paths_of(study)]
         ],
-        captions=sorted(os.path.relpath(path) for path in (BASE / "workflow/report").glob("*.rst")),
+        captions=[
+            *sorted(os.path.relpath(path) for path in (BASE / "workflow/report").glob("*.rst")),
+            os.path.relpath(BASE / "scripts/sclatent/figures/catalogue.py"),
+        ],
         stylesheet=os.path.relpath(BASE / "workflow/report/report.css"),
         script=os.path.relpath(BASE / "workflow/report/report.js"),
     output:

@@ -9,44 +9,63 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sclatent.figures.style import SMALL, STYLE, WIDTH, say
+from sclatent.figures.cells import column_of
+from sclatent.figures.style import EVERY_SEED_FAILED, STYLE, TINY, WIDTH, say
 from sclatent.io.by_seed import best_seed
+from sclatent.io.matrices import read_matrix
+from sclatent.io.tables import read_table
 
-METHODS = {
-    "components": "components",
-    "kmeans_latent": "k-means",
-}  # the first that a model has is drawn
-COLUMNS = 2
+# Titles of the clusterings that can be drawn. The first one that a model has is drawn.
+METHOD_TITLES = {"components": "components", "kmeans_latent": "k-means"}
+MODELS_PER_ROW = 2
+
+
+def draw(models: dict[str, str], latents: dict[str, str], clusters: dict[str, str]) -> Figure:
+    """Draw the figure from files.
+
+    Parameters
+    ----------
+    models
+        Titles by model.
+    latents, clusters
+        Files of these kinds by model.
+    """
+    return confusion(
+        models,
+        {model: read_matrix(path) for model, path in latents.items()},
+        {model: read_table(path, "clusters") for model, path in clusters.items()},
+    )
 
 
 def confusion(
     titles: dict[str, str], latents: dict[str, ad.AnnData], clusters: dict[str, pd.DataFrame]
 ) -> Figure:
-    """Draw a heat map a model: of each cell type (row) the share that is in each cluster (column).
+    """Draw a heat map per model: the share of each cell type (row) in each cluster (column).
 
-    titles: name to show by model. latents: files of the kind "latents" by model. clusters: tables of that kind by model.
-    Clusters are in the order of their most frequent type.
+    Clusters are in the order of their most frequent cell type.
+
+    Parameters
+    ----------
+    titles
+        By model.
+    latents, clusters
+        AnnData and tables of these kinds by model.
     """
     n_types = max(adata.obs["cell_type"].nunique() for adata in latents.values())
-    rows = math.ceil(len(titles) / COLUMNS)
+    rows = math.ceil(len(titles) / MODELS_PER_ROW)
     with plt.rc_context(STYLE):
         height = (0.17 * n_types + 0.75) * rows + 0.3
         figure, grid = plt.subplots(
-            rows, COLUMNS, figsize=(WIDTH, height), layout="constrained", squeeze=False
+            rows, MODELS_PER_ROW, figsize=(WIDTH, height), layout="constrained", squeeze=False
         )
         for axis, (model, title) in zip(grid.flat, titles.items(), strict=False):
             seed = best_seed(latents[model])
             if seed is None:
                 axis.set_title(title)
-                say(axis, "every seed failed")
+                say(axis, EVERY_SEED_FAILED)
                 continue
-            _heatmap(
-                axis,
-                f"{title}, seed {seed}",
-                clusters[model],
-                seed,
-                latents[model].obs["cell_type"],
-            )
+            cell_types = column_of(latents[model], "cell_type")
+            _heatmap(axis, f"{title}, seed {seed}", clusters[model], seed, cell_types)
         for axis in grid.flat[len(titles) :]:
             axis.axis("off")
     return figure
@@ -55,28 +74,25 @@ def confusion(
 def _heatmap(
     axis: Axes, title: str, clusters: pd.DataFrame, seed: int, cell_types: pd.Series
 ) -> None:
-    of_seed = clusters[(clusters["seed"] == seed) & (clusters["latent"] == "mean")]
-    method = next(method for method in METHODS if (of_seed["method"] == method).any())
-    counts = pd.crosstab(
-        cell_types.to_numpy(), of_seed.loc[of_seed["method"] == method, "cluster"].to_numpy()
-    )
+    of_mean = clusters.loc[(clusters["seed"] == seed) & (clusters["latent"] == "mean")]
+    method = next(name for name in METHOD_TITLES if (of_mean["method"] == name).any())
+    chosen = of_mean.loc[of_mean["method"] == method, "cluster"]
+    counts = pd.crosstab(cell_types.to_numpy(), chosen.to_numpy())
     order = np.lexsort([-counts.max().to_numpy(), counts.to_numpy().argmax(axis=0)])
     shares = counts.div(counts.sum(axis=1), axis=0).iloc[:, order]
-    axis.imshow(shares, vmin=0, vmax=1, cmap="Blues", aspect="auto")
-    for y, x in zip(*np.nonzero(shares.to_numpy() >= 0.05), strict=True):  # paler cells say enough
-        share = shares.iloc[y, x]
-        color = "white" if share > 0.6 else "black"
+    values = shares.to_numpy()
+    axis.imshow(values, vmin=0, vmax=1, cmap="Blues", aspect="auto")
+    for y, x in zip(*np.nonzero(values >= 0.05), strict=True):  # smaller shares need no number
         axis.text(
             x,
             y,
-            f"{share:.2f}".lstrip("0"),
+            f"{values[y, x]:.2f}".lstrip("0"),
             ha="center",
             va="center",
-            fontsize=SMALL - 1,
-            color=color,
+            fontsize=TINY,
+            color="white" if values[y, x] > 0.6 else "black",
         )
-    axis.set_yticks(
-        range(len(shares)), [f"{name} ({n:,})" for name, n in counts.sum(axis=1).items()]
-    )
-    axis.set_xticks(range(shares.shape[1]), shares.columns.astype(str))
-    axis.set(title=f"{title}: {METHODS[method]}", xlabel="cluster")
+    labels = [f"{name} ({n:,})" for name, n in counts.sum(axis=1).items()]
+    axis.set_yticks(range(len(labels)), labels)
+    axis.set_xticks(range(values.shape[1]), [str(cluster) for cluster in shares.columns])
+    axis.set(title=f"{title}: {METHOD_TITLES[method]}", xlabel="cluster")

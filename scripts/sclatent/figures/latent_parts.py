@@ -1,4 +1,4 @@
-"""The latents of stochastic models: mean beside sample, and of mixtures the latent w that moves the components beside z."""
+"""The latents of stochastic models: mean beside sample, and of mixtures the latent w beside z."""
 
 import itertools
 
@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from sclatent.figures.cells import array_of, column_of
 from sclatent.figures.style import (
+    EVERY_SEED_FAILED,
     STYLE,
     WIDTH,
     legend,
@@ -18,57 +20,94 @@ from sclatent.figures.style import (
     scatter,
 )
 from sclatent.io.by_seed import best_seed, umap_key
+from sclatent.io.matrices import read_matrix
 
-PARTS = {"mean": "z, mean", "sample": "z, sample", "w_mean": "w, mean", "w_sample": "w, sample"}
+# The arrays that are drawn, and their titles.
+PART_TITLES = {
+    "mean": "z, mean",
+    "sample": "z, sample",
+    "w_mean": "w, mean",
+    "w_sample": "w, sample",
+}
+
+
+def draw(models: dict[str, str], umap: str, latents: dict[str, str]) -> Figure:
+    """Draw the figure from files.
+
+    Parameters
+    ----------
+    models
+        Titles by model.
+    umap
+        File of this kind.
+    latents
+        Files of this kind by model.
+    """
+    encoded = {model: read_matrix(path) for model, path in latents.items()}
+    return latent_parts(models, encoded, read_matrix(umap))
 
 
 def latent_parts(
     titles: dict[str, str], latents: dict[str, ad.AnnData], umaps: ad.AnnData
 ) -> Figure:
-    """Draw one column a latent, mean and sample of z and of w where there is one, and of each model a row with the cell types.
+    """Draw a column per latent, mean and sample of z and of w, and a row per model.
 
-    titles: name to show by model. latents: files of the kind "latents" by model. umaps: file of the kind "umap". A latent of two
-    dimensions is drawn as it is, any other as its UMAP. Where cells have conditions, a second row shows those.
+    A latent of two dimensions is drawn as it is, any other as its UMAP. If cells have conditions, a
+    second row per model shows them.
+
+    Parameters
+    ----------
+    titles
+        By model.
+    latents
+        AnnData of this kind by model.
+    umaps
+        AnnData of the kind "umap".
     """
-    labels = {name: umaps.obs[name] for name in ("cell_type", "condition") if name in umaps.obs}
+    labels = {
+        name: column_of(umaps, name) for name in ("cell_type", "condition") if name in umaps.obs
+    }
     looks = {"cell_type": looks_of(labels["cell_type"].cat.categories)}
     if "condition" in labels:
         looks["condition"] = looks_of_groups(labels["condition"].cat.categories)
+    seeds = {model: best_seed(adata) for model, adata in latents.items()}
     columns = [
         part
-        for part in PARTS
-        if any(f"{part}_seed_{best_seed(adata)}" in adata.obsm for adata in latents.values())
+        for part in PART_TITLES
+        if any(f"{part}_seed_{seeds[model]}" in adata.obsm for model, adata in latents.items())
     ]
     with plt.rc_context(STYLE):
         rows = list(itertools.product(titles, labels))
-        shape = (len(rows), max(len(columns), 1))
         figure, grid = plt.subplots(
-            *shape, figsize=(WIDTH, 1.75 * len(rows) + 0.8), layout="constrained", squeeze=False
+            len(rows),
+            max(len(columns), 1),
+            figsize=(WIDTH, 1.75 * len(rows) + 0.8),
+            layout="constrained",
+            squeeze=False,
         )
         for axes, (model, shown) in zip(grid, rows, strict=True):
-            seed = best_seed(latents[model])
+            seed = seeds[model]
             for axis, part in zip(axes, columns, strict=False):
-                points = _points(latents[model], umaps, model, part, seed)
-                if points is None:
+                values = None if seed is None else _values(latents[model], part, seed)
+                if seed is None or values is None:
                     axis.axis("off")
                     continue
-                kind = "" if latents[model].obsm[f"{part}_seed_{seed}"].shape[1] == 2 else " (UMAP)"
-                scatter(axis, points, labels[shown], looks[shown], f"{PARTS[part]}{kind}")
+                title = PART_TITLES[part]
+                if values.shape[1] != 2:
+                    values = array_of(umaps, umap_key(model, seed, part))
+                    title = f"{title} (UMAP)"
+                scatter(axis, values, labels[shown], looks[shown], title)
             if seed is None:
-                say(axes[0], "every seed failed")
+                say(axes[0], EVERY_SEED_FAILED)
             axes[0].axis("on")
             name_row(axes[0], titles[model], seed)
         legend(figure, *looks.values())
     return figure
 
 
-def _points(
-    latents: ad.AnnData, umaps: ad.AnnData, model: str, part: str, seed: int | None
-) -> np.ndarray | None:
-    """Return what is drawn of a latent, (n, 2); None where the model has none."""
-    values = latents.obsm.get(f"{part}_seed_{seed}")
-    if values is None or values.shape[1] == 0:
+def _values(latents: ad.AnnData, part: str, seed: int) -> np.ndarray | None:
+    """Return a latent (n, d) of the seed; None if the model has none, or none of any dimension."""
+    key = f"{part}_seed_{seed}"
+    if key not in latents.obsm or array_of(latents, key).shape[1] == 0:
         return None
-    if values.shape[1] == 2:
-        return values
-    return umaps.obsm[umap_key(model, seed, part)]
+    return array_of(latents, key)

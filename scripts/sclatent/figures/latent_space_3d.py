@@ -1,66 +1,67 @@
-"""A page on which the latent space of each model can be turned around, in three dimensions."""
-
-from pathlib import Path
+"""A page on which the latent space of each model can be turned, in three dimensions."""
 
 import anndata as ad
 import plotly.graph_objects as go
 
+from sclatent.figures.cells import array_of, column_of
 from sclatent.figures.latent_space import shown_seed
 from sclatent.figures.style import looks_of
-from sclatent.io.atomic import replacing
+from sclatent.io.matrices import read_matrix
 
-MOST_DRAWN = 3_000  # cells of a map, evenly spread; more would make the page heavy
+MOST_CELLS_OF_PAGE = 3_000  # drawn in a map, evenly spread; more would make the page heavy
 SYMBOLS = {"o": "circle", "^": "diamond", "s": "square", "D": "diamond-open", "v": "cross"}
+
+
+def draw(datasets: dict[str, str], models: dict[str, str], tsne: dict[str, str]) -> go.Figure:
+    """Draw the page from files.
+
+    Parameters
+    ----------
+    datasets, models
+        Titles by name.
+    tsne
+        Files of the kind "embedding" by "<data set>/<model>".
+    """
+    maps = {key: read_matrix(path) for key, path in tsne.items()}
+    return latent_space_3d(datasets, models, maps)
 
 
 def latent_space_3d(
     datasets: dict[str, str], models: dict[str, str], maps: dict[str, ad.AnnData]
 ) -> go.Figure:
-    """Return a page with one map at a time, chosen from a list: three-dimensional t-SNE, coloured by cell type.
+    """Draw a page with one map at a time, chosen from a list: t-SNE, coloured by cell type.
 
-    datasets, models: titles by name. maps: files of the kind "embedding" by "<data set>/<model>"; models of which every seed
-    failed are not in the list.
+    Parameters
+    ----------
+    datasets, models
+        Titles by name.
+    maps
+        AnnData of the kind "embedding" by "<data set>/<model>". A model of which every seed failed
+        is not in the list.
     """
-    figure, choices = go.Figure(), {}
+    traces: list[go.Scatter3d] = []
+    choices: dict[str, range] = {}  # the traces of each map by its title
     for key, adata in maps.items():
         seed, (dataset, model) = shown_seed(adata), key.split("/")
         if seed is None:
             continue
-        step = -(-adata.n_obs // MOST_DRAWN)
-        points, labels = (
-            adata.obsm[f"tsne_3d_seed_{seed}"][::step],
-            adata.obs["cell_type"].to_numpy()[::step],
-        )
-        before = len(figure.data)
-        for name, (color, marker) in looks_of(adata.obs["cell_type"].cat.categories).items():
-            x, y, z = points[labels == name].T
-            style = {"size": 2.5, "color": color, "symbol": SYMBOLS[marker]}
-            figure.add_scatter3d(
-                x=x,
-                y=y,
-                z=z,
-                mode="markers",
-                name=name,
-                marker=style,
-                visible=not choices,
-                hoverinfo="name",
-            )
-        choices[f"{datasets[dataset]}: {models[model]}, seed {seed}"] = range(
-            before, len(figure.data)
-        )
+        first = len(traces)
+        traces += _traces(adata, seed, visible=not choices)
+        title = f"{datasets[dataset]}: {models[model]}, seed {seed}"
+        choices[title] = range(first, len(traces))
     buttons = [
         {
-            "label": label,
+            "label": title,
             "method": "update",
-            "args": [{"visible": [i in chosen for i in range(len(figure.data))]}],
+            "args": [{"visible": [i in chosen for i in range(len(traces))]}],
         }
-        for label, chosen in choices.items()
+        for title, chosen in choices.items()
     ]
+    menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}
     axis = {"showticklabels": False, "title": ""}
+    figure = go.Figure(traces)
     figure.update_layout(
-        updatemenus=[{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"}]
-        if buttons
-        else [],
+        updatemenus=[menu] if buttons else [],
         scene={"xaxis": axis, "yaxis": axis, "zaxis": axis},
         legend={"orientation": "h", "itemsizing": "constant"},
         margin={"l": 0, "r": 0, "t": 60, "b": 0},
@@ -69,11 +70,24 @@ def latent_space_3d(
     return figure
 
 
-def save_page(figure: go.Figure, path: str | Path, provenance: str) -> None:
-    """Write a page that needs no network, with its provenance in a comment."""
-    settings = {"displayModeBar": False, "responsive": True}
-    page = figure.to_html(
-        include_plotlyjs=True, div_id="maps", default_height="95vh", config=settings
-    )
-    with replacing(path) as temporary:
-        temporary.write_text(f"{page}\n<!-- {provenance} -->\n")
+def _traces(adata: ad.AnnData, seed: int, visible: bool) -> list[go.Scatter3d]:
+    """Return the cells of a map as one trace per cell type."""
+    step = -(-adata.n_obs // MOST_CELLS_OF_PAGE)
+    cell_types = column_of(adata, "cell_type")
+    points, labels = array_of(adata, f"tsne_3d_seed_{seed}")[::step], cell_types.to_numpy()[::step]
+    traces = []
+    for name, (color, marker) in looks_of(cell_types.cat.categories).items():
+        x, y, z = points[labels == name].T
+        traces.append(
+            go.Scatter3d(
+                x=x,
+                y=y,
+                z=z,
+                mode="markers",
+                name=name,
+                marker={"size": 2.5, "color": color, "symbol": SYMBOLS[marker]},
+                visible=visible,
+                hoverinfo="name",
+            )
+        )
+    return traces

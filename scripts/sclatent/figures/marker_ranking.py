@@ -6,53 +6,75 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sclatent.figures.predicted import TINY, panels
-from sclatent.figures.style import COLORS, SMALL, STYLE, UNMATCHED
+from sclatent.figures.panels import panels, read_responses
+from sclatent.figures.style import COLORS, SMALL, STYLE, TINY, UNMATCHED
 
-N = 10  # genes
+N_GENES = 10  # of a ranking
+
+
+def draw(title: str, real: dict[str, str], predicted: dict[str, str]) -> Figure:
+    """Draw the figure from files.
+
+    Parameters
+    ----------
+    title
+        Title of the figure.
+    real
+        Tables of the kind "responses" with real cells, by data set.
+    predicted
+        Tables of the same kind of a model, by data set.
+    """
+    return marker_ranking(read_responses(real, predicted), title)
 
 
 def marker_ranking(responses: pd.DataFrame, title: str) -> Figure:
-    """Draw panels of a cell type: the first genes by score over control cells, of real treated cells, then of each predictor.
+    """Draw the first genes by score over control cells, in real treated cells and as predicted.
 
-    responses: table of the kind "responses" with treated cells. Genes that are among the first of real cells, too, are coloured,
-    and their number stands above.
+    Genes that are also among the first of real cells are coloured. Their number is written above.
+
+    Parameters
+    ----------
+    responses
+        Table of the kind "responses" with treated cells.
+    title
+        Title of the figure.
     """
     with plt.rc_context(STYLE):
         figure, shown = panels(responses, "treated", title, height=1.2)
         figure.supxlabel("Wilcoxon z-score over control cells", fontsize=SMALL + 1)
-        for axis, of_type, method in shown:
-            scores = of_type.set_index(["method", "gene"])["score"]
-            overlap = _panel(axis, _first(scores[method]), set(_first(scores["treated"]).index))
-            axis.title.set_text(
-                f"{axis.get_title()}\n{overlap if method != 'treated' else ''}".lstrip("\n")
-            )
+        for axis, table, method in shown:
+            scores = table.set_index(["method", "gene"])["score"]
+            real = _first(scores.loc["treated"]).index
+            overlap = _panel(axis, _first(scores.loc[method]), real)
+            words = overlap if method != "treated" else ""
+            axis.title.set_text(f"{axis.get_title()}\n{words}".lstrip("\n"))
             axis.set_xlim(0, 1.05 * max(scores.max(), 1))
     return figure
 
 
 def _first(scores: pd.Series) -> pd.Series:
-    """Return the N largest scores by gene, those of equal score in the order of the data."""
-    return scores.sort_values(ascending=False, kind="stable").head(N)
+    """Return the largest scores by gene; genes of equal score are in the order of the data."""
+    return scores.sort_values(ascending=False, kind="stable").head(N_GENES)
 
 
-def _panel(axis: Axes, first: pd.Series, real: set[str]) -> str:
-    """Draw the first genes with their scores; return how many of them are among those of real cells."""
-    found = first.index.isin(list(real))
-    axis.barh(range(len(first)), first, height=0.85, color=np.where(found, COLORS[4], UNMATCHED))
-    for y, gene in enumerate(first.index):
-        color = "black" if found[y] else "0.35"
+def _panel(axis: Axes, scores: pd.Series, real: pd.Index) -> str:
+    """Draw the scores of genes; return how many of these genes are among those of real cells."""
+    is_real = scores.index.isin(real)
+    axis.barh(
+        range(len(scores)), scores, height=0.85, color=np.where(is_real, COLORS[4], UNMATCHED)
+    )
+    for y, gene in enumerate(scores.index):
         axis.text(
             0.02,
             y,
-            gene,
+            str(gene),
             transform=axis.get_yaxis_transform(),
             fontsize=TINY,
             va="center_baseline",
-            color=color,
+            color="black" if is_real[y] else "0.35",
         )
-    axis.set_ylim(len(first) - 0.4, -0.6)
+    axis.set_ylim(len(scores) - 0.4, -0.6)
     axis.set_yticks([])
     axis.tick_params(labelsize=TINY, length=2, pad=1)
     axis.locator_params(axis="x", nbins=3)
-    return f"{found.sum()}/{len(first)}"
+    return f"{is_real.sum()}/{len(scores)}"

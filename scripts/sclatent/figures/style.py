@@ -1,23 +1,29 @@
-"""What all figures share: sizes for print, colours, scatter plots of cells, and how a figure is saved."""
+"""What all figures share: sizes for print, colours, maps of cells, and how a figure is saved."""
 
 import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from sclatent.io.atomic import replacing
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from matplotlib.typing import RcKeyType
+
 WIDTH = 7.1  # inches, two columns of a journal
-SMALL = 6  # points, of what need not be read at once; within heat maps and rankings one less
-STYLE = {
+SMALL = 6  # points; for text that is not read first
+TINY = SMALL - 1  # points; within dense panels
+STYLE: "dict[RcKeyType, Any]" = {
     "font.size": 7,
     "axes.titlesize": 7,
     "axes.labelsize": 7,
@@ -29,7 +35,8 @@ STYLE = {
     "svg.hashsalt": "sclatent",
     "pdf.fonttype": 42,
 }
-# Ten colours that stay apart for colour-blind readers: Okabe and Ito 2008 without black, with Tol's indigo, wine and olive.
+# Ten colours that colour-blind readers can tell apart: Okabe and Ito 2008 without black, and Tol's
+# indigo, wine and olive.
 COLORS = [
     "#0072B2",
     "#E69F00",
@@ -42,11 +49,12 @@ COLORS = [
     "#882255",
     "#999933",
 ]
-# Of conditions and batches, so that none is taken for a cell type.
+# Colours of conditions and batches. They differ from COLORS, so that none looks like a cell type.
 GROUP_COLORS = ["#444444", "#EE7733", "#33BBEE", "#CC3311", "#009988", "#EE3377"]
-MARKERS = ["o", "^", "s", "D", "v"]  # a new one for every ten categories
+MARKERS = ["o", "^", "s", "D", "v"]  # a new one per ten categories
 UNMATCHED = "#DDDDDD"
-MOST_DRAWN = 10_000  # cells of a map: more of them hide each other
+MOST_CELLS = 10_000  # drawn in a map; more would hide each other
+EVERY_SEED_FAILED = "every seed failed"  # what stands in the panel of such a model
 
 
 class Look(NamedTuple):
@@ -57,7 +65,7 @@ class Look(NamedTuple):
 
 
 def looks_of(categories: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each category: the same for the same categories in every figure."""
+    """Choose a look per category; equal categories have equal looks in every figure."""
     return {
         name: Look(COLORS[i % len(COLORS)], MARKERS[i // len(COLORS) % len(MARKERS)])
         for i, name in enumerate(sorted(categories))
@@ -65,25 +73,39 @@ def looks_of(categories: Iterable[str]) -> dict[str, Look]:
 
 
 def looks_of_groups(groups: Iterable[str]) -> dict[str, Look]:
-    """Return a look for each condition."""
+    """Choose a look per condition."""
     return {name: Look(GROUP_COLORS[i % len(GROUP_COLORS)], "o") for i, name in enumerate(groups)}
 
 
 def scatter(
     axis: Axes,
     points: np.ndarray,
-    labels: Iterable[str],
-    looks: Mapping[str, Look],
+    labels: Iterable[str] | np.ndarray | pd.Series,
+    looks: Mapping[Any, Look],
     title: str = "",
 ) -> None:
-    """Draw cells (n, 2 or 3) in the looks of their labels (n,), at most MOST_DRAWN, evenly spread, without ticks."""
-    step = -(-len(points) // MOST_DRAWN)
-    points, labels = points[::step], np.asarray(labels)[::step]
+    """Draw a map of cells without ticks.
+
+    Parameters
+    ----------
+    axis
+        Where to draw.
+    points
+        Coordinates (n, 2) or (n, 3). At most MOST_CELLS are drawn, evenly spread.
+    labels
+        The label of each cell (n,).
+    looks
+        By label.
+    title
+        Is written above the map.
+    """
+    step = -(-len(points) // MOST_CELLS)
+    points, shown = points[::step], pd.Series(np.asarray(labels)[::step])
     size = 6 if len(points) < 1000 else 2.5
-    of_cell = pd.Series(labels).map({name: look.marker for name, look in looks.items()}).to_numpy()
-    colors = pd.Series(labels).map({name: look.color for name, look in looks.items()}).to_numpy()
+    markers = shown.map({name: look.marker for name, look in looks.items()}).to_numpy()
+    colors = shown.map({name: look.color for name, look in looks.items()}).to_numpy()
     for marker in dict.fromkeys(look.marker for look in looks.values()):
-        here = of_cell == marker
+        here = markers == marker
         axis.scatter(
             *points[here].T, c=colors[here], marker=marker, s=size, linewidths=0, rasterized=True
         )
@@ -92,12 +114,24 @@ def scatter(
 
 
 def without_ticks(axis: Axes) -> None:
-    """Leave out the ticks of a map, whose units mean nothing."""
+    """Remove the ticks of a map, whose units mean nothing."""
     axis.set(xticks=[], yticks=[], **({"zticks": []} if axis.name == "3d" else {}))
 
 
 def name_row(axis: Axes, title: str, seed: int | None = None, below: str = "") -> None:
-    """Write at the left of a row of panels which model and seed it shows, and words below."""
+    """Write on the left of a row of panels which model and seed it shows.
+
+    Parameters
+    ----------
+    axis
+        The first panel of the row.
+    title
+        Title of the model.
+    seed
+        The seed, if there is one.
+    below
+        Is written below.
+    """
     name = textwrap.fill(title if seed is None else f"{title}, seed {seed}", 28)
     axis.set_ylabel("\n".join(filter(None, [name, below])))
 
@@ -109,7 +143,7 @@ def say(axis: Axes, words: str) -> None:
 
 
 def legend(figure: Figure, *looks: Mapping[str, Look]) -> None:
-    """Write below a figure which category has which look, in as many columns as the width has room for."""
+    """Write below a figure which category has which look, in as many columns as fit."""
     entries = [entry for of_kind in looks for entry in of_kind.items()]
     handles = [
         Line2D([], [], linestyle="", marker=m, color=c, markersize=4, label=name)
@@ -120,14 +154,29 @@ def legend(figure: Figure, *looks: Mapping[str, Look]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False)
 
 
-def save(figure: Figure, path: str | Path, provenance: str) -> None:
-    """Write a figure to a path that ends in .svg, and beside it as PDF, with its provenance in the metadata.
+def save(figure: "Figure | go.Figure", path: str | Path, provenance: str) -> None:
+    """Save a figure of matplotlib as SVG and PDF, and one of plotly as a page.
 
-    Identical figures give identical bytes.
+    Equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    path
+        Ends in .svg, beside which the PDF is written, or in .html for a page.
+    provenance
+        JSON text, for the metadata of the files or a comment in the page.
     """
-    path = Path(path)
+    if isinstance(figure, Figure):
+        _save_picture(figure, Path(path), provenance)
+    else:
+        _save_page(figure, Path(path), provenance)
+
+
+def _save_picture(figure: Figure, path: Path, provenance: str) -> None:
     with plt.rc_context(STYLE):
-        _take_dollars_as_they_are(figure)
+        _show_dollars(figure)
         with replacing(path) as temporary:
             figure.savefig(temporary, dpi=300, metadata={"Description": provenance, "Date": None})
         with replacing(path.with_suffix(".pdf")) as temporary:
@@ -136,15 +185,31 @@ def save(figure: Figure, path: str | Path, provenance: str) -> None:
             )
 
 
-def _take_dollars_as_they_are(figure: Figure) -> None:
-    """Have no text between dollars taken for a formula, as a name can hold them; numbers on logarithmic axes are formulas."""
-    for text in figure.findobj(Text):
+def _save_page(figure: "go.Figure", path: Path, provenance: str) -> None:
+    """Write a page that needs no network."""
+    page = figure.to_html(
+        include_plotlyjs=True,
+        div_id="maps",
+        default_height="95vh",
+        config={"displayModeBar": False, "responsive": True},
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(f"{page}\n<!-- {provenance} -->\n")
+
+
+def _show_dollars(figure: Figure) -> None:
+    """Take no text between dollars for a formula, because names can hold dollars.
+
+    The numbers on logarithmic axes are formulas and stay so.
+    """
+    for text in cast(list[Text], figure.findobj(Text)):
         text.set_parse_math(False)
-    for axis in (
-        axis
-        for axes in figure.axes
-        for axis in (axes.xaxis, axes.yaxis)
-        if axis.get_scale() != "linear"
-    ):
+    for axis in _scaled_axes(figure):
         for number in axis.get_ticklabels(which="both"):
             number.set_parse_math(True)
+
+
+def _scaled_axes(figure: Figure) -> list[Axis]:
+    """Return the axes of all panels that are not linear."""
+    axes = [axis for panel in figure.axes for axis in (panel.xaxis, panel.yaxis)]
+    return [axis for axis in axes if axis.get_scale() != "linear"]

@@ -1,7 +1,7 @@
 """The figures of a study: which there are, what each is about, and which files it draws.
 
-Each figure has the name of its notebook in `workflow/notebooks`, of its module in
-`sclatent.figures` and of its caption in `workflow/report/figures.rst`.
+A figure has the name of its module in `sclatent.figures` and of its words in
+`sclatent.figures.catalogue`.
 """
 
 from abc import ABC, abstractmethod
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from sclatent.config.formats import IMAGES
+from sclatent.figures.catalogue import CATALOGUE
 from sclatent.pipeline.plan import Plan, Predicted
 
 Files = dict[str, str | dict[str, str]]
@@ -19,13 +20,10 @@ class Figure(ABC):
 
     Attributes
     ----------
-    title
-        What the report calls it.
     suffix
         "svg" for a picture, "html" for a page that can be turned.
     """
 
-    title: ClassVar[str]
     suffix: ClassVar[str] = "svg"
 
     def __init__(self, plan: Plan):
@@ -65,8 +63,6 @@ def of_models(study: str, dataset: str, name: str, models: Iterable[str]) -> dic
 class QualityControl(Figure):
     """The steps of quality control; for data sets from which they can take cells or genes."""
 
-    title = "Quality control"
-
     def subjects(self, study: str) -> dict[str, str]:
         titles = {}
         for name, title in self.plan.titles_of_datasets(study).items():
@@ -88,8 +84,6 @@ class QualityControl(Figure):
 
 class Training(Figure):
     """The course of the loss and the cost of each training."""
-
-    title = "Training"
 
     def subjects(self, study: str) -> dict[str, str]:
         return self.clustered(study)
@@ -113,8 +107,6 @@ class Training(Figure):
 class LatentSpace(Figure):
     """Maps of the latents of all models on a data set."""
 
-    title = "Latent spaces"
-
     def subjects(self, study: str) -> dict[str, str]:
         return self.clustered(study)
 
@@ -133,7 +125,6 @@ class LatentSpace(Figure):
 class LatentSpace3d(Figure):
     """One page with three-dimensional maps of all data sets and models."""
 
-    title = "Latent spaces in 3-D"
     suffix = "html"
 
     def subjects(self, study: str) -> dict[str, str]:
@@ -157,8 +148,6 @@ class LatentSpace3d(Figure):
 class LatentParts(Figure):
     """Mean beside sample, and for mixtures z beside w."""
 
-    title = "Mean and sample, z and w"
-
     def subjects(self, study: str) -> dict[str, str]:
         return self.clustered(study) if self.stochastic(study) else {}
 
@@ -174,8 +163,6 @@ class LatentParts(Figure):
 
 class Louvain(Figure):
     """Louvain on PCA beside Louvain on the latent."""
-
-    title = "Louvain on PCA and on the latent"
 
     def learned(self, study: str) -> dict[str, str]:
         """Return the floor of each model of a study that is no floor itself."""
@@ -202,8 +189,6 @@ class Louvain(Figure):
 class Confusion(Figure):
     """Clusters beside cell types."""
 
-    title = "Clusters and cell types"
-
     def subjects(self, study: str) -> dict[str, str]:
         return self.clustered(study)
 
@@ -220,8 +205,6 @@ class Confusion(Figure):
 
 class ScoreHeatmap(Figure):
     """Every score of every model."""
-
-    title = "Scores"
 
     def subjects(self, study: str) -> dict[str, str]:
         return self.clustered(study)
@@ -241,8 +224,6 @@ class ScoreHeatmap(Figure):
 class DrawnCells(Figure):
     """Drawn cells among real ones."""
 
-    title = "Drawn cells"
-
     def subjects(self, study: str) -> dict[str, str]:
         return self.plan.titles_of_datasets(study) if self.plan.drawing_models(study) else {}
 
@@ -258,8 +239,6 @@ class DrawnCells(Figure):
 
 class DrawnImages(DrawnCells):
     """Drawn images, for data sets of images of which every pixel is kept."""
-
-    title = "Drawn images"
 
     def subjects(self, study: str) -> dict[str, str]:
         titles = {}
@@ -279,8 +258,6 @@ class DrawnImages(DrawnCells):
 
 class GeneMeans(Figure):
     """Predicted against real means of genes, for predicted treated cells."""
-
-    title = "Predicted means of genes"
 
     def predictions(self, study: str) -> list[Predicted]:
         """Return the predictions of a study of which there is such a figure."""
@@ -314,8 +291,6 @@ class GeneMeans(Figure):
 
 class MarkerRanking(GeneMeans):
     """The genes that rise most, for treated cells that a model predicts."""
-
-    title = "Genes that rise most"
 
     def predictions(self, study: str) -> list[Predicted]:
         return [predicted for predicted in super().predictions(study) if predicted.model]
@@ -382,8 +357,8 @@ class FigurePlan:
 
     def labels(self, study: str, figure: str, subject: str) -> dict[str, str]:
         """Return what the report calls a figure and its subject."""
-        kind = self.kinds[figure]
-        return {"figure": kind.title, "of": kind.subjects(study)[subject]}
+        subjects = self.kinds[figure].subjects(study)
+        return {"figure": CATALOGUE[figure].title, "of": subjects[subject]}
 
     def figures_of_paper(self) -> list[dict[str, Any]]:
         """Return every picture of the run for the paper: path, wildcards and labels."""
@@ -394,5 +369,7 @@ class FigurePlan:
                     wildcards = {"study": study, "figure": name, "subject": subject}
                     path = self.path(study, name, subject)
                     labels = self.labels(study, name, subject)
-                    figures.append({"path": path, "wildcards": wildcards, **labels})
+                    caption = CATALOGUE[name].caption
+                    entry = {"path": path, "wildcards": wildcards, "caption": caption}
+                    figures.append({**entry, **labels})
         return figures

@@ -3,13 +3,31 @@
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from sclatent.pipeline.figures import FigurePlan
 from sclatent.pipeline.plan import KEPT, Plan, Run
 
+T = TypeVar("T")
 OF_DATASET = "results/studies/{study}/{dataset}"
 OF_MODEL = OF_DATASET + "/{model}"
 BENCHMARKS = "results/benchmarks"
+
+
+class Job(NamedTuple):
+    """A job of a study; model and seed are None if the job takes all models or all seeds."""
+
+    rule: str
+    dataset: str
+    model: str | None = None
+    seed: int | None = None
+
+    def benchmark(self, study: str) -> str:
+        """Return the file with the time and memory of the job."""
+        if self.rule == "train":
+            return f"{BENCHMARKS}/train/{self.dataset}/{self.model}/{self.seed}.tsv"
+        parts = [self.rule, study, self.dataset, *([] if self.model is None else [self.model])]
+        return f"{BENCHMARKS}/{'/'.join(parts)}.tsv"
 
 
 def filled(pattern: str, **values: str | Iterable[str]) -> list[str]:
@@ -57,11 +75,6 @@ class Gathered:
         baselines = filled("results/data/{dataset}/baselines.tsv", dataset=datasets)
         return baselines + self.of_predicting_models(study, "perturbation.tsv")
 
-    def datasets_of_perturbation_scores(self, study: str) -> list[str]:
-        """Return the data set of each of `perturbation_scores`."""
-        datasets, models = self.plan.perturbed_datasets(study), self.plan.study(study).models
-        return [*datasets, *(dataset for dataset in datasets for _ in models)]
-
     def absences(self, study: str) -> list[str]:
         """Return all tables of a study that say what does not apply."""
         datasets = self.plan.perturbed_datasets(study)
@@ -72,28 +85,30 @@ class Gathered:
             *self.of_drawing_models(study, "generation_absent.tsv"),
         ]
 
-    def benchmarks(self, study: str) -> list[str]:
-        """Return time and memory of every job of a study, from training on."""
+    def jobs(self, study: str) -> list[Job]:
+        """Return every job of a study, from training on."""
         plan = self.plan
         clustered, drawn = plan.clustered_datasets(study), plan.study(study).datasets
         predicted = plan.perturbed_datasets(study)
         drawing, models = plan.drawing_models(study), plan.study(study).models
-        return [
-            *_of_trainings(plan.clustered_runs(study)),
-            *_of_models("encode", study, clustered, plan.models_and_floors(study)),
-            *_of_models("cluster", study, clustered, plan.models_and_floors(study)),
-            *_of_datasets("embed_umap", study, clustered),
-            *_of_datasets("score", study, clustered),
-            *_of_models("embed_tsne", study, clustered, models),
-            *_of_trainings(
-                run
-                for run in plan.drawn_or_predicting_runs(study)
-                if run not in plan.clustered_runs(study)
-            ),
-            *_of_models("generate", study, drawn, drawing),
-            *_of_datasets("embed_drawn", study, drawn if drawing else []),
-            *_of_models("perturb", study, predicted, models),
+        floors_too = plan.models_and_floors(study)
+        jobs = [
+            *_trainings(plan.clustered_runs(study)),
+            *_per_model("encode", clustered, floors_too),
+            *_per_model("cluster", clustered, floors_too),
+            *_per_dataset("embed_umap", clustered),
+            *_per_dataset("score", clustered),
+            *_per_model("embed_tsne", clustered, models),
+            *_trainings(plan.drawn_or_predicting_runs(study)),
+            *_per_model("generate", drawn, drawing),
+            *_per_dataset("embed_drawn", drawn if drawing else []),
+            *_per_model("perturb", predicted, models),
         ]
+        return _unique(jobs)
+
+    def benchmarks(self, study: str) -> list[str]:
+        """Return the file with time and memory of each of `jobs`."""
+        return [job.benchmark(study) for job in self.jobs(study)]
 
     def scores_of_run(self) -> list[str]:
         """Return all tables of scores of the run, of clusters and then of predictions."""
@@ -102,19 +117,20 @@ class Gathered:
         predicted = [self.perturbation_scores(study) for study in studies]
         return _unique(path for paths in [*clustered, *predicted] for path in paths)
 
-    def benchmarks_of_run(self) -> list[str]:
-        """Return time and memory of every job that the report rests on."""
+    def benchmarks_of_run(self) -> dict[str, str]:
+        """Return the rule of every job that the report rests on, by the file of its benchmark."""
         figures = FigurePlan(self.plan)
-        paths = []
+        rules = {}
         for rule, names in self.plan.preparations().items():
-            paths += [f"{BENCHMARKS}/{rule}/{name}.tsv" for name in names]
-        paths += [f"{BENCHMARKS}/collect/{study}.tsv" for study in self.plan.config.run]
+            rules |= {f"{BENCHMARKS}/{rule}/{name}.tsv": rule for name in names}
+        for study in self.plan.config.run:
+            rules[f"{BENCHMARKS}/collect/{study}.tsv"] = "collect"
         for study in self.plan.config.run:
             for figure, subject in figures.figures_of(study):
-                paths.append(f"{BENCHMARKS}/figures/{study}/{figure}/{subject}.tsv")
+                rules[f"{BENCHMARKS}/figures/{study}/{figure}/{subject}.tsv"] = "figures"
         for study in self.plan.config.run:
-            paths += self.benchmarks(study)
-        return _unique(paths)
+            rules |= {job.benchmark(study): job.rule for job in self.jobs(study)}
+        return rules
 
     def kept_tables(self, study: str) -> list[str]:
         """Return the tables of a study that are kept in the repository."""
@@ -129,21 +145,17 @@ class Gathered:
         ]
 
 
-def _of_trainings(runs: Iterable[Run]) -> list[str]:
-    return [f"{BENCHMARKS}/train/{run.dataset}/{run.model}/{run.seed}.tsv" for run in runs]
+def _trainings(runs: Iterable[Run]) -> list[Job]:
+    return [Job("train", run.dataset, run.model, run.seed) for run in runs]
 
 
-def _of_models(rule: str, study: str, datasets: list[str], models: list[str]) -> list[str]:
-    return [
-        f"{BENCHMARKS}/{rule}/{study}/{dataset}/{model}.tsv"
-        for dataset in datasets
-        for model in models
-    ]
+def _per_model(rule: str, datasets: list[str], models: list[str]) -> list[Job]:
+    return [Job(rule, dataset, model) for dataset in datasets for model in models]
 
 
-def _of_datasets(rule: str, study: str, datasets: list[str]) -> list[str]:
-    return [f"{BENCHMARKS}/{rule}/{study}/{dataset}.tsv" for dataset in datasets]
+def _per_dataset(rule: str, datasets: list[str]) -> list[Job]:
+    return [Job(rule, dataset) for dataset in datasets]
 
 
-def _unique(paths: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(paths))
+def _unique(values: Iterable[T]) -> list[T]:
+    return list(dict.fromkeys(values))

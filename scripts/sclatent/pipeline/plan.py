@@ -275,6 +275,18 @@ class Plan:
         names += [f"{dataset}.h5ad" for dataset in self.clustered_datasets(study)]
         return [f"results/studies/{study}/exports/{name}" for name in names]
 
+    def drawn_pairs(self, study: str) -> list[tuple[str, str]]:
+        """Return each data set and model of which a study draws cells."""
+        models = self.drawing_models(study)
+        return [(dataset, model) for dataset in self.study(study).datasets for model in models]
+
+    def predicting_pairs(self, study: str) -> list[tuple[str, str | None]]:
+        """Return each data set and predictor of treated cells; None for those without a model."""
+        datasets = self.perturbed_datasets(study)
+        models = self.study(study).models
+        without_model = [(dataset, None) for dataset in datasets]
+        return [*without_model, *((dataset, model) for dataset in datasets for model in models)]
+
     # ---- Trainings of a study
 
     def clustered_runs(self, study: str) -> list[Run]:
@@ -418,11 +430,15 @@ class Plan:
         return described
 
     def described_studies(self) -> dict[str, dict[str, Any]]:
-        """Return title and number of seeds of each study of the run, by name."""
-        studies = {name: self.study(name) for name in self.config.run}
+        """Return what the report says of each study of the run, by name."""
         return {
-            name: {"title": study.title, "n_seeds": len(study.seeds)}
-            for name, study in studies.items()
+            name: {
+                "title": self.study(name).title,
+                "n_seeds": len(self.study(name).seeds),
+                "datasets": self.titles_of_datasets(name),
+                "models": self.titles_of_models(name),
+            }
+            for name in self.config.run
         }
 
     def conditions_of_models(self) -> dict[str, str | None]:

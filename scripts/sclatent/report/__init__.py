@@ -1,1 +1,1 @@
-"""Tables and pages made from results."""
+"""Tables, headlines, the first page, exports and the paper: what is made from finished results."""

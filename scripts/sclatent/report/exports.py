@@ -1,6 +1,9 @@
-"""Results for other programs: a data set with what every model made of it in one AnnData, and tables as Parquet."""
+"""Results for other programs: a data set with what every model made of it as one AnnData, and
+tables as Parquet."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import numpy as np
@@ -14,7 +17,12 @@ from sclatent.io.by_seed import arrays_of, best_seed, failures_of, losses_of, um
 from sclatent.io.contracts import TABLES
 from sclatent.io.provenance import as_text
 
-CLUSTERINGS = {"kmeans": "kmeans_latent", "louvain": "louvain_latent", "leiden": "leiden_latent"}
+# The exported clusterings of the mean latent: name of the column, and method in tables of clusters.
+EXPORTED_METHODS = {
+    "kmeans": "kmeans_latent",
+    "louvain": "louvain_latent",
+    "leiden": "leiden_latent",
+}
 ARROW_TYPES = {"text": pa.string(), "whole": pa.int64(), "real": pa.float64()}
 
 
@@ -25,53 +33,90 @@ def add_model(
     tsne: ad.AnnData,
     umap: ad.AnnData,
     clusters: pd.DataFrame,
-) -> dict:
-    """Add to adata, in place, what the best seed of a model made of its cells; return that seed, by what it was chosen, failures.
+) -> dict[str, Any]:
+    """Add to adata, in place, what the best seed of a model made of its cells.
 
-    latents, tsne, umap: AnnData of the kinds "latents", "embedding" and "umap" with the cells of adata. clusters: table of the
-    kind "clusters". Slots are those of the kind "export". A model of which every seed failed adds nothing. Raises UserError where
-    another model has a slot of the same name.
+    If every seed of the model failed, nothing is added.
+
+    Parameters
+    ----------
+    adata
+        Gets the slots of the kind "export".
+    model
+        Name of the model.
+    latents, tsne, umap
+        AnnData of the kinds "latents", "embedding" and "umap", with the cells of adata.
+    clusters
+        Table of the kind "clusters".
+
+    Returns
+    -------
+    "loss" of each seed, by which the best one is chosen, "loss_cells" (the cells of that loss),
+    "failed" (reasons of failed seeds) and "seed" (the best one; missing if all failed).
+
+    Raises
+    ------
+    UserError
+        If another model has a slot of the same name.
     """
     choice = {
         "loss": {str(seed): loss for seed, loss in losses_of(latents).items()},
         "loss_cells": latents.uns["loss_cells"],
         "failed": {str(seed): reason for seed, reason in failures_of(latents).items()},
     }
-    seed = best_seed(latents)
-    if seed is None:
+    best = best_seed(latents)
+    if best is None:
         return choice
-    of_seed = {
+    arrays = {
         name: array
-        for (name, of), array in (arrays_of(latents) | arrays_of(tsne)).items()
-        if of == seed
+        for (name, seed), array in (arrays_of(latents) | arrays_of(tsne)).items()
+        if seed == best
     }
     slots = {
-        f"X_{model}": of_seed["mean"],
-        f"X_{model}_umap": umap.obsm[umap_key(model, seed)],
-        f"X_{model}_tsne": of_seed["tsne_2d"],
-        f"X_{model}_tsne_3d": of_seed["tsne_3d"],
+        f"X_{model}": arrays["mean"],
+        f"X_{model}_umap": umap.obsm[umap_key(model, best)],
+        f"X_{model}_tsne": arrays["tsne_2d"],
+        f"X_{model}_tsne_3d": arrays["tsne_3d"],
     }
-    if "responsibilities" in of_seed:
-        slots[f"{model}_responsibilities"] = of_seed["responsibilities"]
-        slots |= {f"X_{model}_w": of_seed["w_mean"]} if of_seed["w_mean"].shape[1] else {}
+    if "responsibilities" in arrays:
+        slots[f"{model}_responsibilities"] = arrays["responsibilities"]
+        if arrays["w_mean"].shape[1]:
+            slots[f"X_{model}_w"] = arrays["w_mean"]
     for slot, values in slots.items():
         if slot in adata.obsm:
             raise UserError(
-                f"obsm['{slot}'] is of the model '{model}' and of another model, too; rename one of the two"
+                f"model '{model}' and another model would both be exported as obsm['{slot}']; "
+                "rename one of the two"
             )
         adata.obsm[slot] = values
-    for column, values in _labels_of(
-        of_seed, clusters[clusters["seed"] == seed], adata.obs_names
-    ).items():
-        adata.obs[f"{model}_{column}"] = values
-    return {"seed": seed, **choice}
+    of_mean = clusters.loc[(clusters["seed"] == best) & (clusters["latent"] == "mean")]
+    for column, labels in _labels(arrays, of_mean, adata.obs_names).items():
+        adata.obs[f"{model}_{column}"] = labels
+    return {"seed": best, **choice}
 
 
-def write_parquet(table: pd.DataFrame, path: str | Path, kind: str, provenance: dict) -> None:
-    """Write a table of a kind named in `sclatent.io.contracts` as Parquet, its provenance as JSON text in the schema's metadata.
+def write_parquet(
+    table: pd.DataFrame, path: str | Path, kind: str, provenance: Mapping[str, Any]
+) -> None:
+    """Write a table as Parquet, with its provenance as JSON text in the metadata of its schema.
 
-    Columns are string, int64 or float64; a missing value is null, and columns of which none may be missing cannot hold one.
-    Raises ValueError, and writes nothing, where one does. pandas reads the types of `sclatent.io.tables.read_table`.
+    pandas reads it with the types that `sclatent.io.tables.read_table` returns.
+
+    Parameters
+    ----------
+    table
+        Columns become string, int64 or float64. A missing value becomes null.
+    path
+        File to write.
+    kind
+        Kind of the table, as named in `sclatent.io.contracts`.
+    provenance
+        Becomes metadata.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing in a column that must not lack any; nothing is written.
     """
     fields = [
         pa.field(name, ARROW_TYPES[column.type], nullable=column.optional)
@@ -79,29 +124,31 @@ def write_parquet(table: pd.DataFrame, path: str | Path, kind: str, provenance: 
     ]
     arrow = pa.Table.from_pandas(table, pa.schema(fields), preserve_index=False)
     arrow = arrow.replace_schema_metadata(
-        {**arrow.schema.metadata, "provenance": as_text(provenance)}
+        {**arrow.schema.metadata, "provenance": as_text(dict(provenance))}
     )
     with replacing(path) as temporary:
         parquet.write_table(arrow, temporary)
 
 
-def _labels_of(of_seed: dict[str, np.ndarray], clusters: pd.DataFrame, cells: pd.Index) -> dict:
-    """Return the clusters (n,) of the mean latent by method and, of a mixture, the component of each cell and its share."""
-    of_mean = clusters[clusters["latent"] == "mean"].set_index("method")
-    found = {}
-    for column, method in CLUSTERINGS.items():
-        found[column] = _as_text(
-            of_mean.loc[method].set_index("cell")["cluster"].loc[cells].to_numpy()
-        )
-    if "responsibilities" in of_seed:
-        shares = of_seed["responsibilities"]
-        found |= {
-            "component": _as_text(shares.argmax(axis=1)),
-            "responsibility": shares.max(axis=1),
-        }
-    return found
+def _labels(
+    arrays: Mapping[str, np.ndarray], clusters: pd.DataFrame, cells: pd.Index
+) -> dict[str, pd.Categorical | np.ndarray]:
+    """Return labels (n,) of cells by name: clusters by method; the components of a mixture.
+
+    arrays: those of a seed by name. clusters: those of its mean latent.
+    """
+    labels: dict[str, pd.Categorical | np.ndarray] = {}
+    by_method = clusters.set_index("method")
+    for column, method in EXPORTED_METHODS.items():
+        numbers = by_method.loc[method].set_index("cell")["cluster"].loc[cells].to_numpy()
+        labels[column] = _as_categories(numbers)
+    if "responsibilities" in arrays:
+        shares = arrays["responsibilities"]
+        labels["component"] = _as_categories(shares.argmax(axis=1))
+        labels["responsibility"] = shares.max(axis=1)
+    return labels
 
 
-def _as_text(numbers: np.ndarray) -> pd.Categorical:
-    """Return whole numbers as categories of text that are in the order of the numbers."""
+def _as_categories(numbers: np.ndarray) -> pd.Categorical:
+    """Return whole numbers as categories of text, in the order of the numbers."""
     return pd.Categorical(numbers.astype(str), categories=np.unique(numbers).astype(str))

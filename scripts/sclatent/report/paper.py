@@ -1,118 +1,149 @@
-"""The paper: results as values by name, captions and provenance, and the typesetter that makes a PDF of a template and of these.
+"""The paper: results as values by name, and the typesetter that makes a PDF of them and a template.
 
-A template can show no number but those that it asks for by table and row. What the results do not have ends the build.
+The template can show a number only by naming its table and row. A number that is missing there ends
+the build.
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import jinja2
 import pandas as pd
 import typst
 import yaml
 
 from sclatent.common.errors import UserError
+from sclatent.common.vocabulary import ALL, OVER_GROUPS, OVER_TYPES
 from sclatent.io.contracts import TABLES
 from sclatent.io.provenance import versions_of
 from sclatent.io.records import read_record
 from sclatent.io.tables import read_provenance, read_table
 
 SUMMARIES = ("summary", "perturbation_summary", "generation_summary")
-MEASURED = "mean"  # the first column of a summary that is no key
-# The keys of a row that are left out where they are these.
-USUAL = {
-    "summary": {"split": "all", "latent": "mean", "method": "kmeans_latent", "subset": "all"},
-    "perturbation_summary": {"cell_type": "mean of types", "subset": "all"},
-    "generation_summary": {"condition": "all", "cell_type": "mean of groups"},
+FIRST_VALUE = "mean"  # the columns of a summary before this one name a row
+# The keys of a row that its name may leave out, and what they are then.
+DEFAULT_KEYS = {
+    "summary": {"split": ALL, "latent": "mean", "method": "kmeans_latent", "subset": ALL},
+    "perturbation_summary": {"cell_type": OVER_TYPES, "subset": ALL},
+    "generation_summary": {"condition": ALL, "cell_type": OVER_GROUPS},
 }
-SHOWN = {  # metrics
+# The metrics that the paper shows. Of recalls it shows those of mixture components only.
+SHOWN = {
     *("nmi_geometric", "ari", "homogeneity", "completeness", "majority_accuracy", "n_missed"),
     *("pearson_squared_mean", "r2_mean", "e_distance", "marker_overlap"),
     *("two_sample_auc", "mmd", "right_label", "types_drawn"),
 }
-DECIMALS = {
-    "train_seconds": 1,
-    "train_memory": 0,
-}  # of real numbers as they are printed; of others three
-VALUES = "values.json"  # how the template calls what it is given
+# Decimals of real numbers as the paper prints them, if they are not three.
+DECIMALS = {"train_seconds": 1, "train_memory": 0}
+VALUES_FILE = "values.json"  # the file with the values, as the template sees it
 
 
 def read_summary(path: str | Path, kind: str) -> dict[str, Any]:
-    """Return the rows of a table of means by their keys.
+    """Read the rows of a table of means by their keys.
 
-    keys: the columns that name a row. rows: by the texts of those, in that order and separated by tabs, the other columns: a real
-    number as {"value": number, "text": as it is printed}, None where it is missing.
+    Parameters
+    ----------
+    path
+        The table.
+    kind
+        One of SUMMARIES.
+
+    Returns
+    -------
+    "keys": the columns that name a row. "rows": by the texts of these columns, separated by tabs,
+    the other columns. A real number is {"value": number, "text": as it is printed}; a missing one
+    is None.
     """
     columns = TABLES[kind]
-    first = list(columns).index(MEASURED)
-    keys, numbers = list(columns)[:first], list(columns)[first:]
+    first = list(columns).index(FIRST_VALUE)
+    keys, values = list(columns)[:first], list(columns)[first:]
     rows = {}
     for row in read_table(path, kind).to_dict("records"):
         name = "\t".join("" if pd.isna(row[key]) else row[key] for key in keys)
         rows[name] = {
-            column: _shown(row[column], columns[column].type, DECIMALS.get(column, 3))
-            for column in numbers
+            column: _printed(row[column], columns[column].type, DECIMALS.get(column, 3))
+            for column in values
         }
     return {"keys": keys, "rows": rows}
 
 
 def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table whose metric the paper or its references show, of recalls those of components alone.
+    """Return the rows of a table that the paper or its references show.
 
-    Not those of twenty genes, beside which ten and a hundred are shown. All rows of a table without metrics.
+    Rows of twenty genes are left out, because those of ten and of a hundred are shown. A table
+    without metrics is returned whole.
     """
     if "metric" not in table:
         return table
-    shown = table["metric"].isin(SHOWN)
+    is_shown = table["metric"].isin(list(SHOWN))
     if "subset" in table:
-        shown &= table["subset"] != "top_20"
+        is_shown &= table["subset"] != "top_20"
     if "method" in table:
-        shown |= (table["metric"] == "recall") & (table["method"] == "components")
-    return table[shown]
+        is_shown |= (table["metric"] == "recall") & (table["method"] == "components")
+    return table.loc[is_shown]
 
 
-def _shown(value: Any, kind: str, decimals: int) -> Any:
-    """Return a number ready for JSON, with its text where it is real."""
+def _printed(value: Any, kind: str, decimals: int) -> int | dict[str, Any] | None:
+    """Return a number ready for JSON, with its text if it is real."""
     if pd.isna(value):
         return None
-    return (
-        int(value) if kind == "whole" else {"value": float(value), "text": f"{value:z.{decimals}f}"}
-    )
+    if kind == "whole":
+        return int(value)
+    return {"value": float(value), "text": f"{value:z.{decimals}f}"}
 
 
-def read_records(path: str | Path, kind: str) -> list[dict]:
-    """Return the rows of a table as mappings, None where a value is missing."""
+def read_records(path: str | Path, kind: str) -> list[dict[str, Any]]:
+    """Read the rows of a table as dictionaries; a missing value is None."""
     table = read_table(path, kind).astype(object)
-    return table.where(table.notna(), None).to_dict("records")
+    rows = table.where(table.notna(), None).to_dict("records")
+    return cast(list[dict[str, Any]], rows)  # the columns of a table are texts
 
 
-def read_study(paths: Iterable[str | Path]) -> dict[str, Any]:
-    """Return what the tables of a study hold: the summaries by row, what ran and failed, what is absent and why.
+def read_study(tables: Mapping[str, str | Path]) -> dict[str, Any]:
+    """Read the tables of a study.
 
-    paths: of tables of the kinds SUMMARIES, runs and absent, each named <kind>.tsv.
+    Parameters
+    ----------
+    tables
+        Paths by kind: those of SUMMARIES, "runs" and "absent".
+
+    Returns
+    -------
+    "tables": the summaries by kind, as `read_summary` reads them. "runs" and "absent": their rows.
     """
-    by_kind = {Path(path).stem: path for path in paths}
-    tables = {kind: read_summary(by_kind[kind], kind) for kind in SUMMARIES}
     return {
-        "tables": tables,
-        **{kind: read_records(by_kind[kind], kind) for kind in ("runs", "absent")},
+        "tables": {kind: read_summary(tables[kind], kind) for kind in SUMMARIES},
+        "runs": read_records(tables["runs"], "runs"),
+        "absent": read_records(tables["absent"], "absent"),
     }
 
 
-def read_references(path: str | Path, studies: Iterable[str]) -> list[dict]:
-    """Return the entries of the reference works that are repeated in one of the studies, with the rows of those studies only."""
-    entries = yaml.safe_load(Path(path).read_text())
-    ours = [[row for row in entry.get("ours", []) if row["study"] in studies] for entry in entries]
-    return [{**entry, "ours": rows} for entry, rows in zip(entries, ours, strict=True) if rows]
+def read_references(path: str | Path, studies: Iterable[str]) -> list[dict[str, Any]]:
+    """Read the reference works that one of the studies repeats, with the rows of these studies."""
+    names = set(studies)
+    repeated = []
+    for entry in yaml.safe_load(Path(path).read_text()):
+        ours = [row for row in entry.get("ours", []) if row["study"] in names]
+        if ours:
+            repeated.append({**entry, "ours": ours})
+    return repeated
 
 
 def software(tables: Iterable[str], runs: Iterable[str]) -> dict[str, Any]:
-    """Return what results were made with: the versions of each program, devices and threads of the trainings.
+    """Return what results were made with.
 
-    tables: files that begin with their provenance. runs: records of trainings.
+    Parameters
+    ----------
+    tables
+        Paths of tables, which begin with their provenance.
+    runs
+        Paths of records of trainings (run.json).
+
+    Returns
+    -------
+    "versions" of each program by name; "devices" and "threads" of the trainings.
     """
     trainings = [read_record(path)["provenance"] for path in runs]
     versions = versions_of([*map(read_provenance, tables), *trainings])
@@ -123,36 +154,42 @@ def software(tables: Iterable[str], runs: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def render_caption(path: str | Path, wildcards: Mapping[str, str]) -> str:
-    """Return the caption that the report has for the figure with these wildcards, on one line, from its template.
-
-    Raises UserError where the template asks for anything but wildcards, or has no words for the figure.
-    """
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    try:
-        text = environment.from_string(Path(path).read_text()).render(
-            snakemake={"wildcards": wildcards}
-        )
-    except jinja2.TemplateError as error:
-        raise UserError(f"{path}: {error}; a caption knows snakemake.wildcards only") from error
-    if not text.strip():
-        raise UserError(f"{path} has no caption for figure '{wildcards['figure']}'; add one")
-    return " ".join(text.split())
-
-
 def typeset(
     template: Iterable[str | Path], values: Mapping[str, Any], figures: Iterable[str | Path]
 ) -> bytes:
-    """Return the PDF of the template's files, of which main.typ includes the others, with the values as VALUES.
+    """Typeset the template.
 
-    Figures go by their paths. The template sees no other file, no font of this machine and no clock: equal inputs give equal
-    bytes. Raises UserError, with one line that names it, where a value that it asks for is missing or the template is wrong.
+    The template sees no other file, no font of this machine and no clock, so that equal inputs
+    give equal bytes.
+
+    Parameters
+    ----------
+    template
+        Its files; main.typ includes the others.
+    values
+        What the template reads from VALUES_FILE.
+    figures
+        SVG files, which the template names by these paths.
+
+    Returns
+    -------
+    The PDF.
+
+    Raises
+    ------
+    UserError
+        If the template asks for a value that is missing, or is wrong.
     """
     files = {Path(path).name: Path(path).read_bytes() for path in template}
     files |= {str(path): Path(path).read_bytes() for path in figures}
-    files[VALUES] = json.dumps(values, ensure_ascii=False).encode()
+    files[VALUES_FILE] = json.dumps(values, ensure_ascii=False).encode()
     try:
-        return typst.compile(files, format="pdf", ignore_system_fonts=True, timestamp=0)
+        pdf = typst.compile(
+            files,  # pyright: ignore[reportArgumentType] - also takes a dictionary of files
+            format="pdf",
+            ignore_system_fonts=True,
+            timestamp=0,
+        )
     except typst.TypstError as error:
         place = re.search(r"┌─ (\S+)", error.diagnostic)
         where = f" ({place[1]})" if place else ""
@@ -160,3 +197,4 @@ def typeset(
         raise UserError(
             own if own != error.message else f"the template of the paper: {own}{where}"
         ) from error
+    return cast(bytes, pdf)  # one PDF holds all pages

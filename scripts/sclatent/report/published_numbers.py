@@ -1,49 +1,69 @@
 """The table of docs/reference-works.md: what reference works report beside the kept results."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
 
-from sclatent.report.paper import USUAL, read_summary
+from sclatent.report.headline import DASH
+from sclatent.report.paper import DEFAULT_KEYS, read_summary
 
-HEADER = "| | experiment | metric | reported | here | floor | ceiling | seeds |\n|---|---|---|---|---|---|---|---|"
-NOTHING = "–"
+COLUMNS = ("", "experiment", "metric", "reported", "here", "floor", "ceiling", "seeds")
 
 
 def results_table(references: Path, results: Path) -> str:
-    """Return the table as Markdown: a row an entry of the file of references, with the first metric and the last row of ours.
+    """Return the table as Markdown.
 
-    results: the folder with <study>/<table>.tsv; of a study that it does not hold there are dashes. Raises KeyError where a table
-    has no such row.
+    Parameters
+    ----------
+    references
+        YAML file of the reference works.
+    results
+        Folder with <study>/<table>.tsv. A study that it lacks has dashes.
+
+    Returns
+    -------
+    A row per entry of the references, with its first metric and the last of its rows of ours.
+
+    Raises
+    ------
+    KeyError
+        If a table lacks a row that the references name.
     """
-    lines = [HEADER]
+    lines = [_line(COLUMNS), "|---" * len(COLUMNS) + "|"]
     for entry in yaml.safe_load(references.read_text()):
         metric, reported = next(iter(entry["reported"].items()))
-        ours = entry["ours"][-1]
-        title = f"{entry['data']}: {entry['setting']}"
-        here = _ours(results, {"metric": metric, **ours})
-        lines.append(
-            f"| {entry['id']} | {title} | {metric.replace('_', ' ')} | {reported} | {' | '.join(here)} |"
-        )
+        experiment = f"{entry['data']}: {entry['setting']}"
+        ours = _ours(results, {"metric": metric, **entry["ours"][-1]})
+        lines.append(_line([entry["id"], experiment, metric.replace("_", " "), reported, *ours]))
     return "\n".join(lines) + "\n"
 
 
-def _ours(results: Path, ours: dict[str, str]) -> list[str]:
-    """Return what stands in the last four columns."""
-    kind, column = ours.get("table", "summary"), ours.get("column", "mean")
-    path = results / ours["study"] / f"{kind}.tsv"
+def _line(cells) -> str:
+    return "|" + "".join(f" {cell} |" if cell else " |" for cell in cells)
+
+
+def _ours(results: Path, row: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """Return our result, its floor, its ceiling and the number of seeds.
+
+    row: the study, the table ("summary" by default), the column ("mean" by default), and the keys
+    of the row that differ from DEFAULT_KEYS.
+    """
+    kind, column = row.get("table", "summary"), row.get("column", "mean")
+    path = results / row["study"] / f"{kind}.tsv"
     if not path.exists():
-        return [NOTHING] * 4
+        return DASH, DASH, DASH, DASH
     summary = read_summary(path, kind)
-    keys = USUAL[kind] | ours
-    row = summary["rows"]["\t".join(keys.get(key, "") for key in summary["keys"])]
-    text = {
-        name: row[name]["text"] if row[name] else NOTHING
-        for name in {column, "sd", "floor", "ceiling"}
-    }
-    n = str(row["n"])
-    if column != "mean":  # what is the same for every metric of a model
-        return [f"{text[column]}, `{ours['model']}`", NOTHING, NOTHING, n]
-    spread = f" ± {text['sd']}" if row["n"] > 1 else ""
-    by = " ".join(f"`{keys[key]}`" for key in ("model", "method") if key in keys)
-    return [f"{text[column]}{spread}, {by}", text["floor"], text["ceiling"], n]
+    keys = {**DEFAULT_KEYS[kind], **row}
+    means = summary["rows"]["\t".join(keys.get(key, "") for key in summary["keys"])]
+    n_seeds = str(means["n"])
+    if column != "mean":  # it is the same for every metric of a model
+        return f"{_text(means[column])}, `{row['model']}`", DASH, DASH, n_seeds
+    spread = f" ± {_text(means['sd'])}" if means["n"] > 1 else ""
+    names = " ".join(f"`{keys[key]}`" for key in ("model", "method") if key in keys)
+    ours = f"{_text(means['mean'])}{spread}, {names}"
+    return ours, _text(means["floor"]), _text(means["ceiling"]), n_seeds
+
+
+def _text(value: Mapping[str, str] | None) -> str:
+    return DASH if value is None else value["text"]

@@ -1,20 +1,15 @@
-"""From measurements of single runs to means over seeds: with spread, floor, ceiling, paired difference to the floor, and rank."""
+"""From measurements of single runs to means over seeds, with spread, floor, ceiling, paired
+difference to the floor, and rank."""
 
-from pathlib import Path
-
-import numpy as np
 import pandas as pd
 from scipy import stats
 
 from sclatent.common.vocabulary import ALL, OVER_GROUPS, OVER_TYPES, REAL_CELLS
-from sclatent.io.by_seed import failures_of
 from sclatent.io.contracts import TABLES
-from sclatent.io.matrices import read_matrix
-from sclatent.io.records import read_record
 from sclatent.io.tables import as_kind
 
 CONFIDENCE = 0.95
-# The value of a perfect prediction or clustering, by metric; of the others more is better.
+# The value of a perfect prediction or clustering, by metric. For all other metrics more is better.
 IDEAL = {
     "n_missed": 0,
     "mse_mean": 0,
@@ -25,25 +20,30 @@ IDEAL = {
     "variance_ratio": 1,
     "two_sample_auc": 0.5,
 }
-INNER = {
-    "slope_mean",
-    "intercept_mean",
-    "variance_ratio",
-    "two_sample_auc",
-}  # ideals on both sides of which values are worse
-# Neither more nor less is better: what is wanted depends on the question.
+# Metrics whose ideal lies inside their range, so that a difference to the floor has no direction.
+IDEAL_INSIDE_RANGE = ["slope_mean", "intercept_mean", "variance_ratio", "two_sample_auc"]
+# Metrics that are not ranked: whether more or less is better depends on the question.
 NOT_RANKED = {
     "n_clusters",
     *(
-        f"{g}_{m}"
-        for g in ("condition", "batch")
-        for m in ("mixing_silhouette", "mixing_entropy", "group_auc")
+        f"{group}_{metric}"
+        for group in ("condition", "batch")
+        for metric in ("mixing_silhouette", "mixing_entropy", "group_auc")
     ),
 }
+NO_SEED_LEFT = "every seed failed"  # the method in rows of a model without predictions
+# What tells predictions of one data set apart, but for the cell type.
+TASK = ["dataset", "split", "condition"]
 
 
 def keys_of(kind: str) -> list[str]:
-    """Return the columns that, beside data set and model, say what is measured in a table of means of a kind."""
+    """Return the columns of a table of means that say what is measured, after data set and model.
+
+    Parameters
+    ----------
+    kind
+        "summary", "perturbation_summary" or "generation_summary".
+    """
     columns = list(TABLES[kind])
     return columns[columns.index("model") + 1 : columns.index("mean")]
 
@@ -51,188 +51,147 @@ def keys_of(kind: str) -> list[str]:
 def summarize(
     scores: pd.DataFrame, runs: pd.DataFrame, resources: pd.DataFrame, kind: str
 ) -> pd.DataFrame:
-    """Return a table of means over seeds, of one of the kinds summary, perturbation_summary and generation_summary.
+    """Average measurements over seeds.
 
-    scores: measurements, with the column trained_on, the data set of the run, where that is not the column dataset. runs,
-    resources: tables of those kinds. A model of which every seed failed has a row without a mean for what other models of its
-    data set have from their mean latents, or for every prediction or draw.
+    Parameters
+    ----------
+    scores
+        Measurements. The column `trained_on` is the data set of the run; without that column, it is
+        `dataset`.
+    runs, resources
+        Tables of these kinds.
+    kind
+        The kind to return: "summary", "perturbation_summary" or "generation_summary".
+
+    Returns
+    -------
+    A table of that kind. If every seed of a model failed, the model has rows without a mean: one
+    per measurement that other models of its data set have of their mean latents, or of their
+    predicted or generated cells.
     """
     if scores.empty:  # the study does not make this evaluation
         return as_kind(scores, kind)
     keys = ["dataset", "model", *keys_of(kind)]
-    scores = scores.assign(
-        difference=(scores["value"] - scores["floor"]).where(~scores["metric"].isin(INNER))
+    difference = (scores["value"] - scores["floor"]).where(
+        ~scores["metric"].isin(IDEAL_INSIDE_RANGE)
     )
-    scores["trained_on"] = scores.get("trained_on", scores["dataset"])
+    trained_on = scores.get("trained_on", scores["dataset"])
+    scores = scores.assign(difference=difference, trained_on=trained_on)
     groups = scores.groupby(keys, sort=False, dropna=False)
-    table = groups["value"].agg(mean="mean", sd="std", n="count")
-    for bound in ("floor", "difference", "ceiling"):
-        table[bound] = groups[bound].mean()
-    half = (
-        stats.t.ppf((1 + CONFIDENCE) / 2, groups["difference"].count() - 1)
-        * groups["difference"].sem()
-    )
-    table["ci_low"], table["ci_high"] = table["difference"] - half, table["difference"] + half
-    table["trained_on"] = groups["trained_on"].first()
-    table = _with_runs(table.reset_index(), keys, runs, resources)
+    columns = {
+        "mean": groups["value"].mean(),
+        "sd": groups["value"].std(),
+        "n": groups["value"].count(),
+        "floor": groups["floor"].mean(),
+        "difference": groups["difference"].mean(),
+        "ceiling": groups["ceiling"].mean(),
+    }
+    quantile = stats.t.ppf((1 + CONFIDENCE) / 2, groups["difference"].count() - 1)
+    half_width = quantile * groups["difference"].sem()
+    columns["ci_low"] = columns["difference"] - half_width
+    columns["ci_high"] = columns["difference"] + half_width
+    columns["trained_on"] = groups["trained_on"].first()
+    table = _with_runs(pd.DataFrame(columns).reset_index(), keys, runs, resources)
     return as_kind(_ranked(table, keys), kind)
 
 
 def _with_runs(
     table: pd.DataFrame, keys: list[str], runs: pd.DataFrame, resources: pd.DataFrame
 ) -> pd.DataFrame:
-    """Return the means with rows for models that failed, the share of seeds that did, and what a training took.
+    """Add to means the rows of failed models, the share of failed seeds, and the cost of training.
 
-    A predictor without a model has none of those.
+    The rows of a predictor without a model have no cost, and no seed of theirs failed.
     """
-    by_run = runs.assign(failed=runs["status"] == "failed").groupby(
-        ["dataset", "model"], sort=False
-    )
-    training = resources[resources["rule"] == "train"].groupby(["dataset", "model"])
-    of_run = by_run["failed"].agg(failed_share="mean", n_seeds="size")
-    of_run["train_seconds"], of_run["train_memory"] = (
-        training["seconds"].mean(),
-        training["peak_memory"].max(),
-    )
-    of_run = of_run.rename_axis(["trained_on", "model"]).reset_index()
-    measured = table[table["latent"] == "mean"] if "latent" in table else table
-    measured = measured[["trained_on", *keys]].drop(columns="model").drop_duplicates()
-    lost = of_run.loc[of_run["failed_share"] == 1, ["trained_on", "model"]].merge(
-        measured, on="trained_on"
-    )
-    if "condition" in keys and "method" in keys:
-        lost = (
-            pd.concat([lost, _lost_means(table, lost, measured)])
-            .assign(method="every seed failed")
-            .drop_duplicates(keys)
-        )
-    table = pd.concat([table, lost.assign(n=0)], ignore_index=True) if len(lost) else table
-    table = table.merge(of_run, on=["trained_on", "model"], how="left")
-    if (
-        "cell_type" in table
-    ):  # a mean of types needs a seed's runs with each type held out, one of groups a draw
-        means = table["cell_type"].isin([OVER_TYPES, OVER_GROUPS]) & table["n_seeds"].notna()
-        table.loc[means, "failed_share"] = 1 - table["n"] / table["n_seeds"]
+    per_model = _trainings(runs, resources)
+    measured = table.loc[table["latent"] == "mean"] if "latent" in table else table
+    measured = measured.loc[:, ["trained_on", *keys]].drop(columns=["model"]).drop_duplicates()
+    all_failed = per_model.loc[per_model["failed_share"] == 1, ["trained_on", "model"]]
+    lost = all_failed.merge(measured, on="trained_on")
+    if "condition" in keys and "method" in keys:  # predictions of treated cells
+        lost = pd.concat([lost, _lost_means(table, lost, measured)])
+        lost = lost.assign(method=NO_SEED_LEFT).drop_duplicates(keys)
+    if len(lost):
+        table = pd.concat([table, lost.assign(n=0)], ignore_index=True)
+    table = table.merge(per_model, on=["trained_on", "model"], how="left")
+    if "cell_type" in table:
+        # A mean over types needs a run with each type held out, so the seeds that have none are
+        # those that failed. A mean over groups needs a seed whose cells could be generated.
+        over = table["cell_type"].isin([OVER_TYPES, OVER_GROUPS]) & table["n_seeds"].notna()
+        table.loc[over, "failed_share"] = 1 - table["n"] / table["n_seeds"]
     return table.fillna({"failed_share": 0.0, "n_seeds": table["n"]})
 
 
+def _trainings(runs: pd.DataFrame, resources: pd.DataFrame) -> pd.DataFrame:
+    """Return a row per data set that is trained on and model: share of failed seeds, and cost."""
+    failed = runs.assign(failed=runs["status"] == "failed")
+    failed = failed.groupby(["dataset", "model"], sort=False)["failed"]
+    training = resources[resources["rule"] == "train"].groupby(["dataset", "model"])
+    columns = {"failed_share": failed.mean(), "n_seeds": failed.size()}
+    table = pd.DataFrame(columns)
+    table["train_seconds"] = training["seconds"].mean()
+    table["train_memory"] = training["peak_memory"].max()
+    return table.rename_axis(["trained_on", "model"]).reset_index()
+
+
 def _lost_means(table: pd.DataFrame, lost: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of means over types for models of which no seed has predictions of every type, as runs failed."""
-    task = ["dataset", "split", "condition", "model"]
-    over_types = table["cell_type"] == OVER_TYPES
-    asked = (
-        pd.concat([table[~over_types], lost])
-        .dropna(subset="model")
-        .drop_duplicates(task)[["trained_on", *task]]
-    )
-    without = asked[~asked.set_index(task).index.isin(table[over_types].set_index(task).index)]
-    return without.merge(
-        measured[measured["cell_type"] == OVER_TYPES].drop(columns="trained_on"), on=task[:-1]
-    )
+    """Return rows of means over cell types for models without a single such mean.
+
+    If runs fail with one cell type held out, no seed has predictions of every type.
+    """
+    task = [*TASK, "model"]
+    is_mean = table["cell_type"] == OVER_TYPES
+    with_mean = pd.MultiIndex.from_frame(table.loc[is_mean, task])
+    predicted = pd.concat([table.loc[~is_mean], lost]).dropna(subset=["model"])
+    predicted = predicted.drop_duplicates(task).loc[:, ["trained_on", *task]]
+    without = predicted.loc[~pd.MultiIndex.from_frame(predicted[task]).isin(with_mean)]
+    means = measured.loc[measured["cell_type"] == OVER_TYPES].drop(columns=["trained_on"])
+    return without.merge(means, on=TASK)
 
 
 def _ranked(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return the means with the rank of each among the models, or the predictors, for which the same was measured."""
-    compared = [
-        key for key in keys if key not in ("model", *(["method"] if "condition" in keys else []))
-    ]
-    distance = (table["mean"] - table["metric"].map(IDEAL)).abs()
-    distance = distance.where(table["metric"].isin(list(IDEAL)), -table["mean"])
-    takes_part = ~table["metric"].isin(NOT_RANKED)
-    if "cell_type" in table:  # models draw different groups of cells
-        takes_part &= table["cell_type"] != OVER_GROUPS
+    """Add to means the rank among all models, or predictors, that have the same measurement."""
+    competitors = ["model", "method"] if "condition" in keys else ["model"]
+    compared = [table[key] for key in keys if key not in competitors]
+    ideal = pd.Series(IDEAL, dtype=float).reindex(table["metric"]).set_axis(table.index)
+    distance = (table["mean"] - ideal).abs().where(ideal.notna(), -table["mean"])
+    is_ranked = ~table["metric"].isin(list(NOT_RANKED))
+    if "cell_type" in table:  # models generate different groups of cells
+        is_ranked &= table["cell_type"] != OVER_GROUPS
     if "method" in table:
-        takes_part &= table["method"] != REAL_CELLS
-    columns = [table[key] for key in compared]
-    table["rank"] = distance.where(takes_part).groupby(columns, dropna=False).rank(method="min")
-    return table
+        is_ranked &= table["method"] != REAL_CELLS
+    ranks = distance.where(is_ranked).groupby(compared, dropna=False).rank(method="min")
+    return table.assign(rank=ranks)
 
 
 def mean_of_types(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return measurements of predictions, and beside them their means over cell types, where every type has the measurement."""
+    """Add to measurements of predictions their means over cell types.
+
+    A mean is left out if the measurement lacks a type that other predictions of the task have.
+    """
     if scores.empty:
         return scores
-    keys = [
-        name
-        for name in scores.columns
-        if name not in ("cell_type", "value", "resampling_sd", "floor", "ceiling", "trained_on")
-    ]
-    of_types = scores[scores["cell_type"] != ALL]
+    averaged = ["value", "floor", "ceiling"]
+    dropped = ["cell_type", "resampling_sd", "trained_on", *averaged]
+    keys = [name for name in scores.columns if name not in dropped]
+    of_types = scores.loc[scores["cell_type"] != ALL]
     groups = of_types.groupby(keys, sort=False, dropna=False)
-    means = groups[["value", "floor", "ceiling"]].mean()
-    means["trained_on"], n = groups["trained_on"].first(), groups.size()
-    types = of_types.groupby(["dataset", "split", "condition"])["cell_type"].nunique()
-    means = means.reset_index().assign(cell_type=OVER_TYPES, n=n.to_numpy())
-    wanted = means.set_index(["dataset", "split", "condition"]).index.map(types)
-    return pd.concat(
-        [scores, means[means["n"].to_numpy() == np.asarray(wanted)].drop(columns="n")],
-        ignore_index=True,
-    )
+    means = groups[averaged].mean()
+    means = means.assign(trained_on=groups["trained_on"].first(), n_types=groups.size())
+    means = means.reset_index().assign(cell_type=OVER_TYPES)
+    n_types = of_types.groupby(TASK)["cell_type"].nunique()
+    expected = n_types.reindex(pd.MultiIndex.from_frame(means.loc[:, TASK])).to_numpy()
+    complete = means.loc[means["n_types"].to_numpy() == expected].drop(columns=["n_types"])
+    return pd.concat([scores, complete], ignore_index=True)
 
 
 def mean_of_groups(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return measurements of drawn cells, and beside them their means over the types and conditions that a seed has drawn."""
+    """Add to measurements of generated cells their means over the groups that a seed generated.
+
+    A group is a cell type in a condition.
+    """
     if scores.empty:
         return scores
-    means = (
-        scores.groupby(["dataset", "model", "seed", "metric"], sort=False)[
-            ["value", "floor", "ceiling"]
-        ]
-        .mean()
-        .reset_index()
-    )
-    return pd.concat(
-        [scores, means.assign(condition="all", cell_type=OVER_GROUPS)], ignore_index=True
-    )
-
-
-def read_runs(jobs: list[dict], latents: list[str], records: list[str]) -> pd.DataFrame:
-    """Return a table of the kind "runs".
-
-    jobs: data set, model and seeds of each file of the kind "latents" named in latents, in the same order. records: of runs
-    beside those, at <data set>/<model>/<seed>/run.json.
-    """
-    rows = []
-    for job, path in zip(jobs, latents, strict=True):
-        failed = failures_of(read_matrix(path))
-        for seed in job["seeds"]:
-            status = "failed" if seed in failed else "trained"
-            rows.append((job["dataset"], job["model"], seed, status, failed.get(seed)))
-    known = {row[:3] for row in rows}
-    for path in records:
-        dataset, model, seed = Path(path).parts[-4:-1]
-        if (dataset, model, int(seed)) not in known:
-            record = read_record(path)
-            rows.append((dataset, model, int(seed), record["status"], record["reason"] or None))
-    return pd.DataFrame(rows, columns=list(TABLES["runs"]))
-
-
-def runs_behind(tables: list[str], runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs of the models that have a table, at <data set>/<model>/<name>.tsv; no other is asked for one."""
-    return runs.merge(
-        pd.DataFrame([Path(path).parts[-3:-1] for path in tables], columns=["dataset", "model"])
-    )
-
-
-def read_resources(benchmarks: list[str]) -> pd.DataFrame:
-    """Return a table of the kind "resources" from Snakemake's benchmark files.
-
-    The paths end in benchmarks/train/<data set>/<model>/<seed>.tsv, or benchmarks/<rule>/<study>/<data set>/<model>.tsv, or
-    benchmarks/<rule>/<study>/<data set>.tsv.
-    """
-    rows = []
-    for path in benchmarks:
-        rule, *job = Path(path.partition("benchmarks/")[2]).with_suffix("").parts
-        *names, seed = (*job[:2], int(job[2])) if rule == "train" else (*job[1:], None)
-        dataset, model = (*names, None)[:2]
-        rows.append((rule, dataset, model, seed, *seconds_and_memory(path)))
-    return pd.DataFrame(rows, columns=list(TABLES["resources"])).astype({"seed": "Int64"})
-
-
-def seconds_and_memory(benchmark: str | Path) -> tuple[float, float]:
-    """Return wall time in seconds and largest resident memory in MB from Snakemake's benchmark file of a job.
-
-    The memory of a job too short to be sampled is not a number.
-    """
-    measured = pd.read_csv(benchmark, sep="\t", na_values=["-", "NA"]).iloc[0]
-    return float(measured["s"]), float(measured["max_rss"])
+    groups = scores.groupby(["dataset", "model", "seed", "metric"], sort=False)
+    means = groups[["value", "floor", "ceiling"]].mean().reset_index()
+    means = means.assign(condition=ALL, cell_type=OVER_GROUPS)
+    return pd.concat([scores, means], ignore_index=True)

@@ -102,7 +102,7 @@ def detected_per_row(matrix) -> np.ndarray:
 
 
 def detected_per_column(matrix, rows: np.ndarray) -> np.ndarray:
-    """Return the number of non-zero values in each column (d,), over the rows (n,) that are True."""
+    """Return the number of non-zero values per column (d,), over the rows (n,) that are True."""
     total = np.zeros(matrix.shape[1], dtype=np.int64)
     for chosen, block in row_blocks(matrix):
         total += np.bincount(block[rows[chosen]].indices, minlength=matrix.shape[1])

@@ -1,7 +1,5 @@
-"""What readers of all formats share."""
+"""What readers of all formats share: errors with a cure, and checks of HDF5 files."""
 
-import tarfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,32 +8,31 @@ import anndata as ad
 import h5py
 import numpy as np
 import pandas as pd
-from anndata._io.specs.registry import IORegistryError
 
 from sclatent.common.errors import UserError
 
 Files = dict[str, list[Path]]  # by role
 
-# What the libraries that read raise for files that are cut off or garbled, or whose parts are not those of the format.
-BROKEN = (
-    OSError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-    RuntimeError,
-    zlib.error,
-    tarfile.TarError,
-    IORegistryError,
-)
-
 
 @contextmanager
 def readable(what: str, paths: list[Path], called: Path | None = None) -> Iterator[None]:
-    """Turn the errors of libraries that read files into a UserError with their names; called: what to call an unpacked file."""
+    """Turn every error of a library that reads files into a UserError with their names.
+
+    Parameters
+    ----------
+    what
+        What the files should be, for the message.
+    paths
+        The files that are read in the block.
+    called
+        What to call the files instead, if they are unpacked ones under temporary names.
+
+    Raises
+    ------
+    UserError
+        If a file is empty, cut off, garbled or of another format, or if it is an HDF5 file that
+        takes values from other files or holds addresses in memory.
+    """
     try:
         for path in paths:
             if path.stat().st_size == 0:
@@ -43,7 +40,9 @@ def readable(what: str, paths: list[Path], called: Path | None = None) -> Iterat
             if h5py.is_hdf5(path):
                 _check_self_contained(path)
         yield
-    except BROKEN as error:
+    except UserError:
+        raise
+    except Exception as error:
         names = called or ", ".join(map(str, paths))
         reason = " ".join(str(error).split())
         raise UserError(
@@ -51,15 +50,31 @@ def readable(what: str, paths: list[Path], called: Path | None = None) -> Iterat
         ) from error
 
 
+def check_hdf5(path: Path, kind: str) -> None:
+    """Raise UserError if a file is not an HDF5 file; kind: what it should be, for the message."""
+    if not h5py.is_hdf5(path):
+        raise UserError(
+            f"{path} is not an HDF5 file, so no {kind}; was the download cut off, or is it another "
+            "format?"
+        )
+
+
+def named(values, obs: pd.DataFrame, var: pd.DataFrame) -> ad.AnnData:
+    """Return an AnnData whose cells and genes have text as names; repeated names stay repeated."""
+    for frame in (obs, var):
+        frame.index = frame.index.astype(str)
+    return ad.AnnData(values, obs=obs, var=var)
+
+
 def _check_self_contained(path: Path) -> None:
-    """Refuse an HDF5 file that takes values from other files, which it can name at will, or that holds addresses in memory."""
+    """Refuse an HDF5 file that takes values from other files or that holds addresses in memory.
+
+    Such a file could name any file of the machine, or let h5py follow any address.
+    """
 
     def linked(name: str, link: h5py.SoftLink | h5py.HardLink | h5py.ExternalLink) -> str | None:
-        return (
-            f"{name} is a link to '{link.filename}'"
-            if isinstance(link, h5py.ExternalLink)
-            else None
-        )
+        is_external = isinstance(link, h5py.ExternalLink)
+        return f"{name} is a link to '{link.filename}'" if is_external else None
 
     def borrowed(name: str, item: h5py.Group | h5py.Dataset) -> str | None:
         elsewhere = isinstance(item, h5py.Dataset) and (item.external or item.is_virtual)
@@ -75,12 +90,16 @@ def _check_self_contained(path: Path) -> None:
             raise UserError(f"{path}: {fault}; give a file that holds all of its data itself")
         if name := unreadable("its root", file) or file.visititems(unreadable):
             raise UserError(
-                f"{path}: {name} holds objects of a program, which cannot be read; bring the file again, or another"
+                f"{path}: {name} holds objects of a program, which cannot be read; bring the file "
+                "again, or another"
             )
 
 
 def _holds_addresses(dtype: np.dtype) -> bool:
-    """Return whether h5py would take bytes of a file for addresses of Python objects, as it does of opaque ones that say so."""
+    """Return whether h5py would take bytes of a file for addresses of Python objects.
+
+    It does so for opaque types that claim to hold objects.
+    """
     if h5py.check_opaque_dtype(dtype):
         return dtype.hasobject
     inner = [
@@ -89,10 +108,3 @@ def _holds_addresses(dtype: np.dtype) -> bool:
         *(dtype[name] for name in dtype.names or ()),
     ]
     return any(_holds_addresses(part) for part in inner if isinstance(part, np.dtype))
-
-
-def named(values, obs: pd.DataFrame, var: pd.DataFrame) -> ad.AnnData:
-    """Return an AnnData whose cells and genes are named by text, without asking anndata to mend repeated names."""
-    for frame in (obs, var):
-        frame.index = frame.index.astype(str)
-    return ad.AnnData(values, obs=obs, var=var)

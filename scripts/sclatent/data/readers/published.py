@@ -1,8 +1,12 @@
-"""Readers of the published data sets that come in a form of their own; see `sclatent.data.readers.registry` for what they return."""
+"""Readers of published data sets that come in a form of their own.
+
+They return what `sclatent.data.readers.registry` describes.
+"""
 
 import gzip
 import tarfile
 from pathlib import Path
+from typing import IO
 
 import anndata as ad
 import numpy as np
@@ -10,15 +14,27 @@ import pandas as pd
 from scipy import io, sparse
 
 from sclatent.common.errors import UserError
+from sclatent.common.vocabulary import HELD_OUT, TRAIN
 from sclatent.data.readers.common import Files, named, readable
 
 
 def read_geo_kang(files: Files) -> ad.AnnData:
-    """Read batch 2 of GEO series GSE96583 (Kang et al. 2018): control and stimulated cells, with the authors' labels.
+    """Read batch 2 of GEO series GSE96583: control and stimulated cells with the authors' labels.
 
-    files: the series' raw archive, of which two matrices (genes x cells) with their barcodes are taken; the gene table
-    (Ensembl, symbol); the cell table, whose rows are the control cells and then the stimulated ones in the order of the
-    matrices. Its row names are the barcodes, a 1 appended where both matrices have the barcode.
+    Parameters
+    ----------
+    files
+        "archive": the series' raw archive, of which two matrices (genes x cells) with their
+        barcodes are read. "genes": the gene table (Ensembl, symbol). "cells": the cell table, whose
+        rows are the control cells and then the stimulated ones, in the order of the matrices. Its
+        row names are the barcodes, with a 1 appended if both matrices have the barcode.
+
+    Raises
+    ------
+    UserError
+        If the cell table lists other cells than the matrices.
+
+    Source: Kang et al. 2018.
     """
     (path,), (genes_path,), (cells_path,) = files["archive"], files["genes"], files["cells"]
     with readable("a table of genes", [genes_path]):
@@ -28,12 +44,11 @@ def read_geo_kang(files: Files) -> ad.AnnData:
     blocks, barcodes = [], []
     with readable("the series' raw archive", [path]), tarfile.open(path) as archive:
         for sample in ("GSM2560248_2.1", "GSM2560249_2.2"):
-            with gzip.open(archive.extractfile(f"{sample}.mtx.gz")) as file:
+            with gzip.open(_member(archive, f"{sample}.mtx.gz")) as file:
                 blocks.append(sparse.csr_matrix(io.mmread(file).T))
-            with gzip.open(
-                archive.extractfile(f"{sample.split('_')[0]}_barcodes.tsv.gz"), "rt"
-            ) as file:
-                barcodes += file.read().split()
+            prefix = sample.split("_")[0]
+            with gzip.open(_member(archive, f"{prefix}_barcodes.tsv.gz"), "rt") as file:
+                barcodes += str(file.read()).split()
     pairs = zip(cells.index.astype(str), barcodes, strict=False)
     other = [f"'{cell}' for '{barcode}'" for cell, barcode in pairs if not cell.startswith(barcode)]
     if other or len(cells) != len(barcodes):
@@ -45,50 +60,81 @@ def read_geo_kang(files: Files) -> ad.AnnData:
 
 
 def read_idx(files: Files) -> ad.AnnData:
-    """Read images in the idx format of MNIST, gzipped or not: training images, then test images, which are held out.
+    """Read images in the idx format of MNIST, gzipped or not.
 
-    Returns images x pixels of 0 to 255 with obs cell_type (the class) and split.
+    Parameters
+    ----------
+    files
+        "images" and "labels" for training, "test_images" and "test_labels" to hold out.
+
+    Returns
+    -------
+    ad.AnnData
+        Images x pixels of 0 to 255, with obs cell_type (the class) and split.
+
+    Raises
+    ------
+    UserError
+        If a file is not an idx file of bytes, or if a pair differs in length.
     """
     images, labels = [], []
     for prefix in ("", "test_"):
-        images.append(_idx_array(files[f"{prefix}images"][0], n_axes=3))
-        labels.append(_idx_array(files[f"{prefix}labels"][0], n_axes=1))
+        (images_path,), (labels_path,) = files[f"{prefix}images"], files[f"{prefix}labels"]
+        images.append(_idx_array(images_path, n_axes=3))
+        labels.append(_idx_array(labels_path, n_axes=1))
         if len(images[-1]) != len(labels[-1]):
             raise UserError(
-                f"{files[f'{prefix}images'][0]} has {len(images[-1])} images but {files[f'{prefix}labels'][0]} has "
+                f"{images_path} has {len(images[-1])} images but {labels_path} has "
                 f"{len(labels[-1])} labels; bring the pair again"
             )
     n_train, n_test = map(len, labels)
+    names = [f"train_{i:05d}" for i in range(n_train)] + [f"test_{i:05d}" for i in range(n_test)]
     obs = pd.DataFrame(
         {
             "cell_type": np.concatenate(labels).astype(str),
-            "split": ["train"] * n_train + ["held_out"] * n_test,
+            "split": [TRAIN] * n_train + [HELD_OUT] * n_test,
         },
-        index=[f"train_{i:05d}" for i in range(n_train)] + [f"test_{i:05d}" for i in range(n_test)],
+        index=pd.Index(names),
     )
     shape = images[0].shape[1:]
     pixels = np.concatenate(images).reshape(len(obs), -1)
-    return named(sparse.csr_matrix(pixels), obs, pd.DataFrame(index=_pixel_names(*shape)))
+    return named(sparse.csr_matrix(pixels), obs, _pixels(*shape))
 
 
 def read_pbmc68k_reduced(files: Files) -> ad.AnnData:
     """Rebuild the counts of scanpy's pbmc68k_reduced from its log-normalised values.
 
-    The file's raw.X is log(1 + 10,000 counts / n_counts), stored to three decimals or better, so a count v is off by at most
-    5e-4 (v + n_counts / 10,000). Returns obs cell_type and pct_counts_mt (percent). Raises UserError where a rebuilt count is
-    farther from a whole number than that.
+    The file's raw.X is log(1 + 10,000 counts / n_counts), stored to three decimals or better. So a
+    rebuilt count v is off by at most 5e-4 (v + n_counts / 10,000).
+
+    Parameters
+    ----------
+    files
+        "counts": the file.
+
+    Returns
+    -------
+    ad.AnnData
+        With obs cell_type and pct_counts_mt (percent).
+
+    Raises
+    ------
+    UserError
+        If a rebuilt count is farther from a whole number than that.
     """
     (path,) = files["counts"]
     stored = ad.read_h5ad(path)
     per_count = stored.obs["n_counts"].to_numpy(np.float64) / 1e4
-    values = stored.raw.X.astype(np.float64).expm1().multiply(per_count[:, None]).tocsr()
+    logarithms = sparse.csr_matrix(stored.raw.X, dtype=np.float64)
+    logarithms.data = np.expm1(logarithms.data)
+    values = sparse.csr_matrix(logarithms.multiply(per_count[:, None]))
     whole = np.rint(values.data)
     off = np.abs(values.data - whole)
     bad = off > 5e-4 * (values.data + np.repeat(per_count, np.diff(values.indptr))) + 1e-3
     if bad.any():
         raise UserError(
-            f"{path}: {bad.sum()} rebuilt counts are not whole numbers, the first is {values.data[bad][0]:.4f}; "
-            "install the version of scanpy that requirements.lock names"
+            f"{path}: {bad.sum()} rebuilt counts are not whole numbers, the first is "
+            f"{values.data[bad][0]:.4f}; install the version of scanpy that requirements.lock names"
         )
     values.data = whole
     obs = pd.DataFrame(
@@ -101,9 +147,22 @@ def read_pbmc68k_reduced(files: Files) -> ad.AnnData:
 
 
 def read_digits(files: Files) -> ad.AnnData:
-    """Read scikit-learn's digits: 64 pixel intensities from 0 to 16 and the digit in the last column of a gzipped CSV.
+    """Read scikit-learn's digits: a gzipped CSV of 64 pixels from 0 to 16 and the digit per line.
 
-    Returns images x pixels with obs cell_type (the digit). Raises UserError for any other table.
+    Parameters
+    ----------
+    files
+        "counts": the file.
+
+    Returns
+    -------
+    ad.AnnData
+        Images x pixels with obs cell_type (the digit).
+
+    Raises
+    ------
+    UserError
+        If the table has another shape.
     """
     (path,) = files["counts"]
     with gzip.open(path) as file:
@@ -112,13 +171,24 @@ def read_digits(files: Files) -> ad.AnnData:
         raise UserError(
             f"{path} has shape {table.shape}, but digits have 64 pixels and a label; fetch it again"
         )
-    names = [f"image_{i:04d}" for i in range(len(table))]
+    names = pd.Index([f"image_{i:04d}" for i in range(len(table))])
     obs = pd.DataFrame({"cell_type": table[:, -1].astype(int).astype(str)}, index=names)
-    return named(sparse.csr_matrix(table[:, :-1]), obs, pd.DataFrame(index=_pixel_names(8, 8)))
+    return named(sparse.csr_matrix(table[:, :-1]), obs, _pixels(8, 8))
+
+
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    """Open a file in an archive."""
+    file = archive.extractfile(name)
+    if file is None:
+        raise ValueError(f"{name} is not a file")
+    return file
 
 
 def _idx_array(path: Path, n_axes: int) -> np.ndarray:
-    """Read an array of unsigned bytes in the idx format: two zeros, type 8, number of axes, their lengths, the values."""
+    """Read an array of unsigned bytes in the idx format.
+
+    It has two zero bytes, the type 8, the number of axes, their lengths, and the values.
+    """
     with readable("idx", [path]):
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
@@ -127,11 +197,14 @@ def _idx_array(path: Path, n_axes: int) -> np.ndarray:
             raise UserError(f"{path} is not an idx file of bytes; bring it again")
         if content[3] != n_axes:
             raise UserError(
-                f"{path} holds an array of {content[3]} axes, but images have 3 and labels 1; are the two swapped?"
+                f"{path} holds an array of {content[3]} axes, but images have 3 and labels 1; "
+                "are the two swapped?"
             )
         shape = tuple(np.frombuffer(content, ">u4", n_axes, 4))
         return np.frombuffer(content, np.uint8, offset=4 + 4 * n_axes).reshape(shape)
 
 
-def _pixel_names(rows: int, columns: int) -> list[str]:
-    return [f"pixel_{row}_{column}" for row in range(rows) for column in range(columns)]
+def _pixels(rows: int, columns: int) -> pd.DataFrame:
+    """Return var of images: the names of the pixels, row by row."""
+    names = [f"pixel_{row}_{column}" for row in range(rows) for column in range(columns)]
+    return pd.DataFrame(index=pd.Index(names))

@@ -7,6 +7,9 @@
 
 configfile: "config/datasets.yaml"
 configfile: "config/models.yaml"
+configfile: "config/reference/report.yaml"
+configfile: "config/reference/scgen.yaml"
+configfile: "config/reference/thesis.yaml"
 configfile: "config/config.yaml"
 
 

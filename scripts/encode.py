@@ -21,7 +21,7 @@ def main(snakemake):
     records = [read_record(path) for path in files.runs]
     counts = any(record["n_counts"] for record in records)
     values, obs = read_values(files.data, files.trained_on, counts=counts), read_obs(files.data)
-    if params.split == "held_out":
+    if params.cells == "held_out":
         values = values.take(np.flatnonzero(~values.training))
         obs = obs.loc[values.cells]
     arrays, losses, failed = {}, {}, {}

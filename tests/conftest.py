@@ -17,6 +17,8 @@ import yaml
 from conda_standin import put_into
 from hypothesis import settings
 from scipy import sparse
+from snakemake.common.configfile import load_configfile
+from snakemake.utils import update_config
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
@@ -61,13 +63,19 @@ def project() -> Path:
     return PROJECT
 
 
+def merged_config(*files: str) -> dict:
+    """Return the configuration as the workflow merges it from its own files and from others."""
+    own = re.findall('^configfile: "(.*)"', (PROJECT / "Snakefile").read_text(), re.MULTILINE)
+    merged = {}
+    for name in [*own, *files]:
+        update_config(merged, load_configfile(PROJECT / name))
+    return merged
+
+
 @pytest.fixture(scope="session")
 def raw_config() -> dict:
     """The configuration of the quick start as the workflow merges it."""
-    merged = {}
-    for name in ("datasets", "models", "config"):
-        merged |= yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
-    return merged
+    return merged_config()
 
 
 @pytest.fixture(scope="session")

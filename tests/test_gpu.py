@@ -49,7 +49,7 @@ def digits():
 def trained_on(device: str, data: TrainingData, family: str, seed: int = 0, epochs: int = 10):
     """Return a model trained on a device."""
     make_deterministic(seed, threads=1)
-    training = Training(epochs=epochs).with_phases().model_dump()
+    training = Training(epochs=epochs).model_dump()
     hyperparameters = {"latent_dim": 6, **FAMILIES[family]}
     settings = {
         "family": family,

@@ -642,7 +642,7 @@ def trained_on(cells, family, epochs=1, input=None, **hyperparameters):
         "family": family,
         "hyperparameters": hyperparameters,
         "input": input or {},
-        "training": Training(epochs=epochs).with_phases().model_dump(),
+        "training": Training(epochs=epochs).model_dump(),
         "share": None,
     }
     trained, _ = train_run(data, None, settings)

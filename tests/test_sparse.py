@@ -106,11 +106,7 @@ def test_training_on_sparse_rows_is_training_on_dense_ones(
     data = TrainingData(
         Values(matrix.astype(np.float32), np.arange(N).astype(str), np.ones(N, dtype=bool))
     )
-    training = (
-        Training(epochs=5, batch_size=20, precision=precision, validation=0.2)
-        .with_phases()
-        .model_dump()
-    )
+    training = Training(epochs=5, batch_size=20, precision=precision, validation=0.2).model_dump()
     settings = {
         "family": family,
         "hyperparameters": hyperparameters,

@@ -45,7 +45,7 @@ def values():
 
 def settings(**changes) -> dict:
     """Settings of a training as the workflow hands them over."""
-    return Training(**{"epochs": 3, "batch_size": 20, **changes}).with_phases().model_dump()
+    return Training(**{"epochs": 3, "batch_size": 20, **changes}).model_dump()
 
 
 def build(family, **hyperparameters):

@@ -82,9 +82,13 @@ def training_data(adata: ad.AnnData) -> TrainingData:
 
 
 def settings_of(config: Config, model: str, **training) -> dict:
-    """Return what a run of a model is made of, as the workflow has it, with some settings of its training replaced."""
+    """Return the settings of a run as the workflow has them, with a training of one phase.
+
+    The keywords replace settings of the training.
+    """
     chosen = config.models[model]
-    changed = chosen.training.model_copy(update={"phases": [], **training}).with_phases()
+    one_phase = chosen.training.model_dump(exclude={"phases"}) | training
+    changed = type(chosen.training).model_validate(one_phase)
     settings = chosen.model_dump(include={"family", "hyperparameters", "input"})
     return {
         **settings,

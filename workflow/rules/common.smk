@@ -20,11 +20,10 @@ from sclatent.config.models import Phase
 from sclatent.config.floors import floors
 from sclatent.config.load import held_out_datasets, load, published_files
 from sclatent.io.imports import code_of
-from sclatent.config.datasets import without_treated
+from sclatent.config.datasets import name_without_treated
 from sclatent.data.locations import data_directories, own_files
 from sclatent.common.errors import UserError
 from sclatent.families.registry import family_files, hyperparameters_class
-from sclatent.families.base import explains_counts
 from sclatent.pipeline.failures import explain, in_words
 from sclatent.pipeline.preflight import check_own_files, prepare, reads_data, runs_jobs
 
@@ -239,7 +238,7 @@ def components_of(study):
     """The number of components of each mixture of a study."""
     models = {name: MODELS[name] for name in CONFIG.studies[study].models}
     return {
-        name: model.hyperparameters["n_components"]
+        name: model.hyperparameters.n_components
         for name, model in models.items()
         if hyperparameters_class(model.family).mixture
     }
@@ -255,10 +254,10 @@ def components_above(wildcards):
 
 def incomparable(wildcards):
     """Why cells that a model draws are in other units than the real cells of a data set; empty where they are not."""
-    dataset, hyperparameters = DATASETS[wildcards.dataset], MODELS[wildcards.model].hyperparameters
+    dataset, model = DATASETS[wildcards.dataset], MODELS[wildcards.model]
     if dataset.scale is not None or (dataset.balance is not None and dataset.balance.standardize):
         return "the data set is scaled, and drawn cells with it; scale by the model's input instead"
-    if explains_counts(hyperparameters) and dataset.normalization != "log":
+    if model.explains_counts and dataset.normalization != "log":
         return "the model draws counts, but the values of the data set are no logarithms of counts"
     return ""
 
@@ -274,7 +273,7 @@ def perturbed_datasets(study):
     if "perturbation" not in settings.evaluations:
         return []
     held_out = [
-        without_treated(dataset, CONFIG.datasets[dataset], cell_type)[0]
+        name_without_treated(dataset, cell_type)
         for dataset in settings.datasets
         for cell_type in settings.perturbation.cell_types
     ]

@@ -137,9 +137,7 @@ def files_of_prediction(study, subject):
     datasets = [dataset]
     if split == "held_out":
         types = CONFIG.studies[study].perturbation.cell_types
-        datasets = [
-            without_treated(dataset, CONFIG.datasets[dataset], cell_type)[0] for cell_type in types
-        ]
+        datasets = [name_without_treated(dataset, cell_type) for cell_type in types]
     return {
         "real": {name: f"results/data/{name}/responses.tsv" for name in datasets},
         "predicted": {

@@ -27,7 +27,7 @@ rule encode:
     params:
         seeds=lambda wildcards: CONFIG.studies[wildcards.study].seeds,
         condition=lambda wildcards: told_to_model(wildcards)["condition"],
-        split=lambda wildcards: CONFIG.studies[wildcards.study].split,
+        cells=lambda wildcards: CONFIG.studies[wildcards.study].cells,
         threads=CONFIG.threads,
     message:
         "Encoding {wildcards.dataset} with {wildcards.model}"

@@ -18,7 +18,7 @@ def main(snakemake):
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     counts = any(read_record(path)["n_counts"] for path in files.runs)
     values, obs = read_values(files.data, files.trained_on, counts=counts), read_obs(files.data)
-    if params.split == "held_out":
+    if params.cells == "held_out":
         values = values.take(np.flatnonzero(~values.training))
         obs = obs.loc[values.cells]
     arrays, losses, failed = {}, {}, {}

@@ -3,10 +3,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 from conda_standin import put_into
 from filelock import FileLock
-from helpers import PROJECT, Workflow
+from helpers import PROJECT, Workflow, merged_config
 from hypothesis import settings
 from small_study import small_study
 
@@ -63,10 +62,7 @@ def project() -> Path:
 @pytest.fixture(scope="session")
 def raw_config() -> dict:
     """The configuration of the quick start as the workflow merges it."""
-    merged = {}
-    for name in ("datasets", "models", "config"):
-        merged |= yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
-    return merged
+    return merged_config()
 
 
 @pytest.fixture(scope="session")

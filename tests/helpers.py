@@ -16,6 +16,9 @@ import h5py
 import numpy as np
 import yaml
 from scipy import sparse
+from snakemake.utils import update_config
+
+from sclatent.config.tables import with_tables
 
 PROJECT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -28,6 +31,14 @@ TIMED = (
 TIMED += r"|.*/(resources|(\w+_)?summary)\.(tsv|parquet)|.*/figures/(score_heatmap|training)/.*"
 # Settings of a study whose scores are of no interest: the fewest steps of t-SNE that scikit-learn allows, few starts of k-means.
 CHEAP = {"embedding": {"max_iter": 250}, "clustering": {"n_init": 3}}
+
+
+def merged_config(*files: str) -> dict:
+    """Return the configuration as the workflow merges it: its own tables, and files over them."""
+    given: dict = {}
+    for name in files:
+        update_config(given, yaml.safe_load((PROJECT / name).read_text()))
+    return with_tables(given, PROJECT / "config")
 
 
 class Workflow:

@@ -1,11 +1,15 @@
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 
+import jsonschema
 import pytest
 import yaml
+from helpers import merged_config
+from snakemake.utils import update_config
 
 from sclatent.common.errors import UserError
 from sclatent.config.datasets import Dataset, Holdout
@@ -18,7 +22,7 @@ from sclatent.families.registry import family_files, family_names
 from sclatent.io.imports import LIBRARY
 from sclatent.models.base import LatentModel
 from sclatent.models.registry import load_family
-from sclatent.pipeline.documents import documents
+from sclatent.pipeline.documents import configuration_schema, documents
 
 
 def changed(raw, path, value):
@@ -38,7 +42,7 @@ def test_every_format_has_a_reader():
 def test_quick_start_is_valid_and_complete(raw_config):
     config = load(raw_config)
     assert config.run == ["quickstart", "treatment"]
-    assert config.models["ae"].hyperparameters["linear_first"] is True
+    assert config.models["ae"].hyperparameters.linear_first is True
 
 
 def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
@@ -192,7 +196,7 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
         (
             "models.ae.training.objective",
             "pretraining",
-            ["models.ae.training", "pretraining", "components", "ae has not"],
+            ["models.ae", "pretraining", "components", "ae does not have"],
         ),
         ("models.ae.training.patience", 3, ["patience needs validation"]),
         (
@@ -214,12 +218,12 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
         (
             "studies.quickstart.models",
             ["cvae_forget"],
-            ["is told the condition", "'pbmc68k_reduced' does not have"],
+            ["sees the condition", "'pbmc68k_reduced' does not have"],
         ),
         (
             "models.gmvae.training.batch_size",
             1,
-            ["models.gmvae.training.batch_size", "needs 2 cells"],
+            ["models.gmvae", "training.batch_size", "needs 2 cells"],
         ),
         ("device", "gpu", ["device", "'gpu'", "'cuda'"]),
         ("datasets.kang.holdout", {"treated": ["B"], "seed": 1}, ["treated takes no other key"]),
@@ -231,7 +235,7 @@ def test_the_effective_configuration_is_one_that_can_be_loaded(raw_config):
         ("datasets.kang.holdout", {"treated": ["B"], "share": 0.1}, ["share or cells or treated"]),
         (
             "datasets.kang_control.holdout",
-            {"treated": ["B"]},
+            {"treated": ["B"], "share": None, "stratify": None},
             ["holdout.treated needs columns.condition and control"],
         ),
         (
@@ -306,18 +310,148 @@ def test_a_phase_has_from_the_training_what_it_leaves_out(raw_config):
     ]
 
 
+def test_a_list_of_learning_rates_is_a_phase_each(raw_config):
+    phases = [{"learning_rate": [0.1, 0.01], "objective": "pretraining"}, {"learning_rate": 0.2}]
+    written = [
+        {"learning_rate": 0.1, "objective": "pretraining"},
+        {"learning_rate": 0.01, "objective": "pretraining"},
+        {"learning_rate": 0.2},
+    ]
+    first, second = (
+        load(changed(raw_config, "models.gmvae.training.phases", given)).models["gmvae"]
+        for given in (phases, written)
+    )
+    assert first == second
+    assert len(first.training.phases) == 3
+    for given in ([], [0.1, "fast"], [0.1, 0]):
+        phases = [{"learning_rate": given}]
+        with pytest.raises(UserError, match=r"models\.gmvae\.training\.phases\.\d\.learning_rate"):
+            load(changed(raw_config, "models.gmvae.training.phases", phases))
+
+
+def with_entries(raw, kind, **entries):
+    """A configuration with further entries of one of its tables."""
+    return {**raw, kind: {**raw[kind], **entries}}
+
+
+def test_a_model_that_extends_another_has_all_settings_but_its_own(raw_config):
+    given = {"extends": "gmvae_guided", "title": "Mine", "hyperparameters": {"n_components": 20}}
+    models = load(with_entries(raw_config, "models", mine=given)).models
+    mine, parent = models["mine"].model_dump(), models["gmvae_guided"].model_dump()
+    assert mine["hyperparameters"].pop("n_components") == 20
+    assert parent["hyperparameters"].pop("n_components") == 15
+    assert mine.pop("title") == "Mine"
+    assert parent.pop("title") != "Mine"
+    assert mine == parent
+    assert mine["extends"] is None
+
+
+def test_extending_goes_over_files_in_any_order(raw_config):
+    given = {
+        "third": {"extends": "second", "training": {"batch_size": 7}},
+        "second": {"extends": "first", "hyperparameters": {"latent_dim": 2}},
+        "first": {"extends": "vae", "training": {"epochs": 3}},
+    }
+    models = load(with_entries(raw_config, "models", **given)).models
+    third = models["third"]
+    assert third.training.epochs == 3
+    assert third.training.batch_size == 7
+    assert third.hyperparameters.latent_dim == 2
+    assert third.input == models["vae"].input
+    chain = {f"m{i}": {"extends": f"m{i + 1}"} for i in range(3000)}
+    chain["m3000"] = {"extends": "vae"}
+    assert load(with_entries(raw_config, "models", **chain)).models["m0"].input == third.input
+
+
+def test_what_extends_another_without_a_title_is_named_after_itself(raw_config):
+    given = {"mine": {"extends": "vae"}}
+    assert load(with_entries(raw_config, "models", **given)).models["mine"].title == (
+        "Denoising VAE (mine)"
+    )
+    given = {"mine": {"extends": "digits"}}
+    assert load(with_entries(raw_config, "datasets", **given)).datasets["mine"].title == (
+        "Digits (mine)"
+    )
+
+
+def test_null_drops_a_section_or_a_list_and_sets_a_value(raw_config):
+    given = {
+        "extends": "gmvae_transfer",
+        "input": None,
+        "supervision": None,
+        "hyperparameters": {"encoder_hidden": None},
+        "training": {"objective": "unsupervised"},
+    }
+    mine = load(with_entries(raw_config, "models", mine=given)).models["mine"]
+    assert mine.input == Input()
+    assert mine.supervision is None
+    assert mine.hyperparameters.encoder_hidden == type(mine.hyperparameters)().encoder_hidden
+    given = {"extends": "gmvae", "input": {"n_pcs": None}}
+    mine = load(with_entries(raw_config, "models", mine=given)).models["mine"]
+    assert mine.input == Input(scale=True, max_value=10)
+
+
+def test_a_data_set_that_extends_another_replaces_files_and_values_as_a_whole(raw_config):
+    given = {
+        "extends": "kang_subset",
+        "files": {"counts": {"path": "mine.h5ad"}, "annotation": {"path": "labels.csv"}},
+        "columns": {"batch": None},
+        "drop": {"cell_type": ["B"]},
+        "qc": {"min_genes": 5},
+        "holdout": None,
+    }
+    datasets = load(with_entries(raw_config, "datasets", mine=given)).datasets
+    mine, parent = datasets["mine"], datasets["kang_subset"]
+    assert set(mine.files) == {"counts", "annotation"}
+    assert mine.columns == parent.columns.model_copy(update={"batch": None})
+    assert mine.drop == {"cell_type": ["B"]}
+    assert mine.qc == parent.qc.model_copy(update={"min_genes": 5})
+    assert mine.holdout is None
+    assert mine.control == parent.control
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"a": {"extends": "gmva"}}, ["models.a.extends names 'gmva'", "did you mean 'gmvae'"]),
+        ({"a": {"extends": "a"}}, ["models.a.extends", "a -> a"]),
+        (
+            {"a": {"extends": "b"}, "b": {"extends": "c"}, "c": {"extends": "b"}},
+            ["models.b.extends", "b -> c -> b"],
+        ),
+        ({"a": {"extends": 5}}, ["models.a.extends is 5", "name of an entry of models"]),
+        ({"a": {"extends": ["vae"]}}, ["models.a.extends is ['vae']", "name of an entry"]),
+        ({"a": {"extends": "b"}, "b": 5}, ["models.b is 5", "mapping of keys"]),
+        (
+            {"a": {"extends": "b"}, "b": {"extends": "vae", "hyperparameters": {"bta": 1}}},
+            ["unknown key 'models.b.hyperparameters.bta'", "did you mean 'beta'"],
+        ),
+        (
+            {"a": {"extends": "vae", "family": "pca"}},
+            ["unknown key 'models.a.hyperparameters.encoder_hidden'"],
+        ),
+    ],
+)
+def test_a_mistake_in_extending_is_one_line(raw_config, entries, words):
+    with pytest.raises(UserError) as raised:
+        load(with_entries(raw_config, "models", **entries))
+    message = str(raised.value)
+    assert "\n" not in message
+    assert [word for word in words if word not in message] == []
+
+
 def test_a_study_of_cells_held_out_needs_some(raw_config):
     study = {
         "title": "x",
         "datasets": ["mnist", "kang"],
         "models": ["pca"],
         "seeds": [0],
-        "split": "held_out",
+        "cells": "held_out",
     }
-    assert load(changed(raw_config, "studies.x", study)).studies["x"].split == "held_out"
+    assert load(changed(raw_config, "studies.x", study)).studies["x"].cells == "held_out"
     with pytest.raises(
         UserError,
-        match=r"studies\.x\.split is held_out, but data set 'digits' holds out no cells; give it a",
+        match=r"studies\.x\.cells is held_out, but data set 'digits' holds out no cells; give it a",
     ):
         load(changed(raw_config, "studies.x", {**study, "datasets": ["mnist", "digits"]}))
 
@@ -328,12 +462,12 @@ def test_no_model_is_told_labels_that_are_clusters_of_cells_held_out(raw_config)
     load(raw_config)
     with pytest.raises(
         UserError,
-        match="told the cell_type of each cell, but those of 'pbmc3k' are derived from all cells",
+        match="sees the cell_type of each cell, but the cell types of 'pbmc3k' are derived from all cells",
     ):
-        load(changed(raw_config, "studies.x.models", ["gmvae_5_percent"]))
+        load(changed(raw_config, "models.gmvae_guided.supervision.labels", "cell_type"))
     study = {"title": "x", "datasets": ["digits"], "models": ["cgmvae_supervised"], "seeds": [0]}
     with pytest.raises(
-        UserError, match="told the condition of each cell, which data set 'digits' does not have"
+        UserError, match="sees the condition of each cell, which data set 'digits' does not have"
     ):
         load(changed(raw_config, "studies.x", study))
     study = {"title": "x", "datasets": ["mnist"], "models": ["thesis_transfer"], "seeds": [0]}
@@ -342,10 +476,7 @@ def test_no_model_is_told_labels_that_are_clusters_of_cells_held_out(raw_config)
     ):
         load(changed(raw_config, "studies.x", study))
     study = {"title": "x", "datasets": ["digits"], "models": ["other"], "seeds": [0]}
-    other = {
-        **raw_config["models"]["gmvae_5_percent"],
-        "supervision": {"labels": "cell_type", "dataset": "pbmc3kk"},
-    }
+    other = {"extends": "gmvae_transfer", "supervision": {"dataset": "pbmc3kk"}}
     with pytest.raises(
         UserError,
         match=r"models\.other\.supervision\.dataset names 'pbmc3kk', which is not defined; did you mean",
@@ -360,8 +491,12 @@ def test_no_model_is_told_labels_that_are_clusters_of_cells_held_out(raw_config)
 
 
 def test_treated_cells_cannot_be_held_out_by_types_that_are_derived(raw_config):
-    without = {"labels": "derived", "columns": {"condition": "condition"}, "holdout": None}
-    derived = {**raw_config["datasets"]["kang_subset"], **without}
+    derived = {
+        "extends": "kang_subset",
+        "labels": "derived",
+        "columns": {"cell_type": None},
+        "holdout": None,
+    }
     study = {
         "title": "x",
         "datasets": ["mine"],
@@ -446,7 +581,7 @@ def test_a_pca_of_the_study_is_the_floor_of_models_of_its_width(raw_config):
 def test_a_pca_of_50_stands_beside_all_models(raw_config):
     of_models, added = floors_of(raw_config, p=("pca", 4, {}), v=("vae", 4, {}))
     assert of_models == {"p": "p", "v": "p"}
-    assert {name: model.hyperparameters["latent_dim"] for name, model in added.items()} == {
+    assert {name: model.hyperparameters.latent_dim for name, model in added.items()} == {
         "floor.pca_50": 50
     }
     assert added["floor.pca_50"].training == load(raw_config).models["pca"].training, (
@@ -513,12 +648,199 @@ def test_generated_documents_are_up_to_date(project, path):
     assert (project / path).read_text() == documents()[path], "run `make reference`"
 
 
-def test_the_effective_configuration_read_again_is_itself(raw_config):
-    """Also in types: a job of which a parameter turned from 0 into 0.0 runs anew."""
-    effective = load(raw_config)
-    written = yaml.safe_dump(effective.model_dump(mode="json"))
-    first, again = (
-        json.dumps(read.model_dump(), sort_keys=True)
-        for read in (effective, load(yaml.safe_load(written)))
-    )
-    assert again == first
+def as_json(config):
+    """A configuration as text: 0 and 0.0 differ, since a job runs again if one becomes the other."""
+    return json.dumps(config.model_dump(), sort_keys=True)
+
+
+@pytest.mark.parametrize("files", [[], ["config/paper.yaml"], ["config/gallery.yaml"]])
+def test_the_effective_configuration_read_again_is_itself(files):
+    """Alone, and merged over the tables, as `--configfile results/configuration.yaml` does."""
+    effective = load(merged_config(*files))
+    written = yaml.safe_load(yaml.safe_dump(effective.model_dump(mode="json")))
+    assert as_json(load(written)) == as_json(effective)
+    merged = merged_config()
+    update_config(merged, written)
+    again = load(merged).model_dump()
+    for kind in ("datasets", "models", "studies"):
+        assert {name: again[kind][name] for name in written[kind]} == (
+            effective.model_dump()[kind]
+        ), kind
+    assert again["run"] == effective.run
+
+
+@pytest.mark.parametrize("files", [[], ["config/paper.yaml"], ["config/gallery.yaml"]])
+def test_the_schema_accepts_the_configuration_as_written_and_the_effective_one(files):
+    schema = configuration_schema()
+    raw = merged_config(*files)
+    jsonschema.validate(raw, schema)
+    jsonschema.validate(load(raw).model_dump(mode="json"), schema)
+    for key in ("extends", "family"):
+        entry = {"title": "x", "extends": "vae", "family": "vae", key: 5}
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(with_entries(raw, "models", mine=entry), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(with_entries(raw, "models", mine={"family": "vae"}), schema)
+
+
+# Beside the quick start: uses every section and every kind of reference.
+EVERYTHING = """
+run: [quickstart, treatment, own]
+datasets:
+  own:
+    title: Own
+    files:
+      counts: {path: own.h5ad}
+      annotation: {name: labels.csv, urls: [https://example.org/labels.csv]}
+    layer: counts
+    columns: {cell_type: type, condition: stimulus, batch: donor, gene: symbol}
+    control: none
+    keep: {donor: [one, two]}
+    drop: {type: [doublet]}
+    qc: {min_genes: 5}
+    scale: {max_value: 10}
+    holdout: {share: 0.1, stratify: [cell_type]}
+    balance: {by: louvain, n: 5}
+    clusters: {n_pcs: 20}
+  own_child:
+    extends: own
+    holdout: {share: null, stratify: null, cells: {cell_type: [B]}}
+models:
+  guided:
+    title: Guided
+    family: gmvae
+    hyperparameters: {n_components: 5, classifier: x}
+    input: {scale: true, n_pcs: 20}
+    supervision: {labels: louvain, dataset: own_child}
+    training: {phases: [{learning_rate: [0.1, 0.01], objective: supervised}, {epochs: 5}]}
+  guided_child:
+    extends: guided
+    hyperparameters: {n_components: 6}
+  conditional:
+    extends: beta_vae
+    family: cvae
+    condition: batch
+studies:
+  own:
+    title: Own
+    datasets: [own, own_child]
+    models: [pca, guided, guided_child, conditional]
+    seeds: [0]
+    evaluations: [clustering, generation]
+    cells: held_out
+    embedding: {perplexity: 30}
+    clustering: {n_init: 5}
+    perturbation: {cell_types: [B]}
+"""
+REFERENCES = [
+    r"run\.\d+",
+    r"studies\.\w+\.(datasets|models)\.\d+",
+    r"(datasets|models)\.\w+\.extends",
+    r"models\.\w+\.supervision\.dataset",
+    r"models\.\w+\.family",
+]
+# Columns of the user's files, whose names a configuration cannot know.
+UNKNOWN = r"datasets\.\w+\.(keep|drop)\.\w+"
+NAMES = r"(datasets|models|studies)\.\w+"
+
+
+@pytest.fixture(scope="module")
+def everything(raw_config):
+    """A small configuration that uses every section, and its effective form, which has every key."""
+    raw = yaml.safe_load(EVERYTHING)
+    for kind, names in {
+        "datasets": ["pbmc68k_reduced", "digits", "blobs"],
+        "models": ["pca", "ae", "beta_vae", "beta_vsc", "cgmvae_blobs"],
+        "studies": ["quickstart", "treatment"],
+    }.items():
+        raw[kind] |= {name: raw_config[kind][name] for name in names}
+    return [raw, load(raw).model_dump(mode="json")]
+
+
+def positions(value, path=()):
+    """The path of every key and every text in a configuration."""
+    if isinstance(value, str):
+        yield path
+    for key, entry in (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    ):
+        if isinstance(key, str):
+            yield (*path, "key", key)
+        yield from positions(entry, (*path, key))
+
+
+def misspelt(value, path):
+    """A configuration with an x behind the key or the text at a path."""
+    if not path:
+        return f"{value}x"
+    if path[0] == "key" and len(path) == 2:
+        return {(f"{key}x" if key == path[1] else key): entry for key, entry in value.items()}
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    changed[path[0]] = misspelt(value[path[0]], path[1:])
+    return changed
+
+
+def planned(raw):
+    """What Snakemake plans with."""
+    config = load(raw)
+    return [held_out_datasets(config), *(floors(config, study) for study in config.studies)]
+
+
+@pytest.mark.parametrize("form", [0, 1])
+def test_whatever_is_misspelt_is_one_line_with_its_place_and_the_nearest_name(everything, form):
+    raw = everything[form]
+    planned(raw)
+    wrong, refused_keys = [], 0
+    for path in positions(raw):
+        is_key = len(path) > 1 and path[-2] == "key"
+        place = ".".join(map(str, (*path[:-2], path[-1]) if is_key else path))
+        original = path[-1] if is_key else at(raw, path)
+        try:
+            planned(misspelt(raw, path))
+        except UserError as error:
+            message = str(error)
+        else:
+            message = ""
+        is_reference = not is_key and any(re.fullmatch(p, place) for p in REFERENCES)
+        if is_key and re.fullmatch(NAMES, place):
+            needed = [] if not message else [f"'{original}'", f"did you mean '{original}x'"]
+        elif is_key and not re.fullmatch(UNKNOWN, place):
+            refused_keys += 1
+            if ".files." in place and path[-3] == "files":
+                needed = [".".join(path[:2])]  # what roles there are depends on the data set
+            else:
+                needed = [f"{place}x"]
+                if "holdout.cells." not in place:  # the message has all labels
+                    needed.append(f"did you mean '{original}'")
+        elif is_reference:
+            needed = [re.sub(r"\.\d+$", "", place), f"{original}x'", f"did you mean '{original}'"]
+        else:
+            needed = []
+        if "\n" in message or any(word not in message for word in needed):
+            wrong.append((place, message))
+    assert not wrong, "\n".join(f"{place}: {message}" for place, message in wrong)
+    assert refused_keys > 100
+
+
+def at(value, path):
+    """The text at a path of a configuration."""
+    for key in path:
+        value = value[key]
+    return value
+
+
+@pytest.mark.parametrize("kind", ["models", "datasets"])
+@pytest.mark.parametrize("evaluation", ["clustering", "perturbation"])
+def test_a_name_that_is_not_defined_is_refused_before_anything_looks_it_up(
+    raw_config, kind, evaluation
+):
+    """A study of perturbations used to look its models up first, which ended in a KeyError."""
+    raw = changed(raw_config, "studies.treatment.evaluations", [evaluation])
+    name = raw["studies"]["treatment"][kind][0]
+    raw = changed(raw, f"studies.treatment.{kind}", [f"{name}x"])
+    with pytest.raises(UserError, match=f"studies.treatment.{kind} names '{name}x'.*'{name}'"):
+        load(raw)

@@ -55,7 +55,7 @@ def trained_on(device: str, data: TrainingData, family: str, seed: int = 0, epoc
         family=family,
         hyperparameters=hyperparameters,
         input={},
-        training=Training(epochs=epochs).with_phases(),
+        training=Training(epochs=epochs),
         share=None,
     )
     return train_run(data, None, settings, device)[0]

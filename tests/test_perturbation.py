@@ -644,7 +644,7 @@ def trained_on(cells, family, epochs=1, input=None, **hyperparameters):
         family=family,
         hyperparameters=hyperparameters,
         input=input or {},
-        training=Training(epochs=epochs).with_phases(),
+        training=Training(epochs=epochs),
         share=None,
     )
     trained, _ = train_run(data, None, settings)

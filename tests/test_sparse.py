@@ -112,7 +112,7 @@ def test_training_on_sparse_rows_is_training_on_dense_ones(
         family=family,
         hyperparameters=hyperparameters,
         input={},
-        training=training.with_phases(),
+        training=training,
         share=None,
     )
     losses, chosen = [], []

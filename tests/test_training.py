@@ -41,7 +41,7 @@ def values():
 
 def settings(**changes) -> Training:
     """Settings of a training with every phase written out."""
-    return Training(**{"epochs": 3, "batch_size": 20, **changes}).with_phases()
+    return Training(**{"epochs": 3, "batch_size": 20, **changes})
 
 
 def build(family, **hyperparameters):

@@ -18,6 +18,7 @@ from simulated import draw_counts, draw_rates
 
 from sclatent.config.datasets import QualityControl
 from sclatent.config.load import Config, load
+from sclatent.config.models import Training
 from sclatent.data.ingest import ingest
 from sclatent.data.locations import data_directories, find
 from sclatent.data.preprocess import preprocess
@@ -85,11 +86,11 @@ def training_data(adata: ad.AnnData) -> TrainingData:
 def settings_of(config: Config, model: str, **training) -> RunSettings:
     """Return the settings of a run of a model, with some settings of its training replaced."""
     chosen = config.models[model]
-    changed = chosen.training.model_copy(update={"phases": [], **training}).with_phases()
+    one_phase = chosen.training.model_dump(exclude={"phases"}) | training
     return RunSettings(
         family=chosen.family,
-        hyperparameters=chosen.hyperparameters,
+        hyperparameters=chosen.hyperparameters.model_dump(),
         input=chosen.input,
-        training=changed,
+        training=Training.model_validate(one_phase),
         share=None,
     )

@@ -98,7 +98,7 @@ def measure(case: Case, variant: str, path: Path) -> dict[str, float]:
     config, adata, peak = configuration(), ad.read_h5ad(path), peak_flops()
     if variant == "plain":
         torch.manual_seed(0)
-        model = PlainVAE(adata.n_vars, config.models[case.model].hyperparameters)
+        model = PlainVAE(adata.n_vars, config.models[case.model].hyperparameters.model_dump())
         seconds, loss = plain_epoch(model, adata.X.toarray(), case.epochs, BATCH)
     else:
         keep_freed_memory()
@@ -148,7 +148,7 @@ def products(config: Config, case: Case, adata: ad.AnnData) -> str:
     fitted = Input(adata.n_vars)
     model = ModelWithInput(
         config.models[case.model].family,
-        config.models[case.model].hyperparameters,
+        config.models[case.model].hyperparameters.model_dump(),
         fitted,
         None,
         [],
@@ -171,7 +171,9 @@ def summary(config: Config, of_case: dict[str, ad.AnnData], measured: pd.DataFra
         adata, of_variant = of_case[case.name], table["seconds"][case.name]
         flops = (
             adata.n_obs
-            * PlainVAE(adata.n_vars, config.models[case.model].hyperparameters).flops_per_cell()
+            * PlainVAE(
+                adata.n_vars, config.models[case.model].hyperparameters.model_dump()
+            ).flops_per_cell()
         )
         for variant, seconds in of_variant.items():
             row = (case.name, variant)

@@ -28,7 +28,7 @@ rule encode:
         code=code_with_family("encode"),
         seeds=of_study(lambda study: study.seeds),
         condition=lambda wildcards: PLAN.labels_seen(wildcards.dataset, wildcards.model).condition,
-        split=of_study(lambda study: study.split),
+        cells=of_study(lambda study: study.cells),
         threads=CONFIG.threads,
     message:
         "Encoding {wildcards.dataset} with {wildcards.model}"

@@ -4,17 +4,17 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+# Snakemake takes text in braces for a wildcard.
+Title = Annotated[str, StringConstraints(pattern=r"^[^{}]+$")]
 # Names become parts of paths and of wildcards.
-Title = Annotated[
-    str, StringConstraints(pattern=r"^[^{}]+$")
-]  # in braces Snakemake would look for wildcards
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are refused, values cannot change once read.
+    """A part of the configuration: it refuses unknown keys, and its values cannot change.
 
-    Defaults are checked like what is given, so that 0 for a real number is the same whether it was written or left out.
+    Defaults are validated like given values. So a default of 0 for a real number becomes 0.0, as if
+    the user had written it.
     """
 
     model_config = ConfigDict(

@@ -1,44 +1,72 @@
-"""The floors of a study: PCAs that stand beside its models."""
+"""The floors of a study: PCAs that are scored beside its models."""
 
-from sclatent.config.load import Config, complete
+from typing import NamedTuple
+
+from sclatent.config.load import Config
 from sclatent.config.models import Input, Model
 
-WIDE = 50  # components of the PCA that stands beside all models
+WIDE = 50  # number of components of the PCA that every study has
+
+
+class FloorKey(NamedTuple):
+    """What decides which PCA is the floor of a model.
+
+    The number of principal components in its input does not.
+    """
+
+    width: int  # number of latent dimensions
+    scale: bool  # whether the input is z-scores
+    max_value: float | None  # where the input is clipped
 
 
 def floors(config: Config, study: str) -> tuple[dict[str, str], dict[str, Model]]:
-    """Return the floor of each model of a study, by name, and the settings of those floors that are no models of the study.
+    """Find the floors of a study: for each model the PCA of its width on the same input.
 
-    The floor of a model is PCA of its width on what it is given; beside those stands PCA of WIDE components.
+    Parameters
+    ----------
+    config : Config
+        The whole configuration.
+    study : str
+        Name of the study.
+
+    Returns
+    -------
+    floor_of : dict
+        Name of the floor of each model. A PCA is its own floor.
+    added : dict
+        Settings by name of the floors that are not models of the study. Beside the floors of the
+        models, these are PCAs of `WIDE` components on the same inputs.
     """
     models = {name: config.models[name] for name in config.studies[study].models}
-    own = {_width_and_input(model): name for name, model in models.items() if model.family == "pca"}
-    wide = {(WIDE, *given) for _, *given in map(_width_and_input, models.values())}
-    added = {
-        key: _pca(*key)
-        for key in sorted({*map(_width_and_input, models.values()), *wide} - set(own), key=str)
-    }
-    names = own | {key: name for key, (name, _) in added.items()}
-    found = {
-        name: name if model.family == "pca" else names[_width_and_input(model)]
+    own = {_key(model): name for name, model in models.items() if model.family == "pca"}
+    keys = {_key(model) for model in models.values()}
+    keys |= {key._replace(width=WIDE) for key in keys}
+    pcas = {key: _pca(key) for key in sorted(keys - set(own), key=str)}
+    names = own | {key: name for key, (name, _) in pcas.items()}
+    floor_of = {
+        name: name if model.family == "pca" else names[_key(model)]
         for name, model in models.items()
     }
-    return found, dict(added.values())
+    return floor_of, dict(pcas.values())
 
 
-def _width_and_input(model: Model) -> tuple:
-    """Return what says which PCA is a model's floor; the number of principal components that it is given does not."""
-    return model.hyperparameters["latent_dim"], model.input.scale, model.input.max_value
+def _key(model: Model) -> FloorKey:
+    return FloorKey(model.hyperparameters.latent_dim, model.input.scale, model.input.max_value)
 
 
-def _pca(width: int, scale: bool, max_value: float | None) -> tuple[str, Model]:
-    """Return name and settings of a PCA; a name with a dot, which no model of a user has."""
-    given = f"{'z-scores' if scale else ''}{f' to {max_value:g}' if max_value else ''}".strip()
-    name = f"floor.pca_{width}{'_scaled' if scale else ''}{f'_{max_value:g}' if max_value else ''}"
-    pca = Model(
-        title=f"PCA of {width}{f', {given}' if given else ''}",
-        family="pca",
-        hyperparameters={"latent_dim": width},
-        input=Input(scale=scale, max_value=max_value),
+def _pca(key: FloorKey) -> tuple[str, Model]:
+    """Return name and settings of a PCA. The name has a dot, which no model of a user can have."""
+    clipped = "" if key.max_value is None else f"{key.max_value:g}"
+    given = f"{'z-scores' if key.scale else ''}{f' to {clipped}' if clipped else ''}".strip()
+    name = (
+        f"floor.pca_{key.width}{'_scaled' if key.scale else ''}{f'_{clipped}' if clipped else ''}"
     )
-    return name, complete(name, pca)
+    pca = Model.model_validate(
+        {
+            "title": f"PCA of {key.width}{f', {given}' if given else ''}",
+            "family": "pca",
+            "hyperparameters": {"latent_dim": key.width},
+            "input": Input(scale=key.scale, max_value=key.max_value),
+        }
+    )
+    return name, pca

@@ -1,6 +1,6 @@
-"""The formats of data sets: what files they take, and how they are told from names."""
+"""The formats of data sets: the files they take, and how names of files tell them."""
 
-# The files that each format needs, by role. Those with counts also take a table of annotations.
+# The files that each format needs, by role. Formats with counts also take a table of annotations.
 ROLES = {
     "h5ad": {"counts"},
     "10x_h5": {"counts"},
@@ -13,9 +13,11 @@ ROLES = {
     "digits": {"counts"},
     "blobs": set(),
 }
-# These name their cell types themselves, and conditions and test sets where they have them.
+# Formats that name their cell types themselves, and conditions and test sets if they have them.
 LABELLED = {"idx", "pbmc68k_reduced", "digits", "blobs"}
-IMAGES = {"idx", "digits"}  # the values of a cell are the pixels of a square image, row by row
+# Formats in which the values of a cell are the pixels of a square image, row by row.
+IMAGES = {"idx", "digits"}
+# The ends of names by which a format is known if the configuration does not give it.
 SUFFIXES = {
     "h5ad": (".h5ad",),
     "10x_h5": (".h5", ".hdf5"),
@@ -32,13 +34,14 @@ MATRIX_PARTS = {
 
 
 def part_of_matrix(name: str) -> str | None:
-    """Return which part of a 10x matrix a file is by its name, or None; names with a dot in front are macOS' own."""
+    """Return the part of a 10x matrix that a file is, by its name, or None.
+
+    Files whose name begins with a dot are macOS's own, and no part.
+    """
+    if name.startswith("."):
+        return None
     plain = name.removesuffix(".gz")
-    return next(
-        (
-            part
-            for part, ends in MATRIX_PARTS.items()
-            if plain.endswith(ends) and not name.startswith(".")
-        ),
-        None,
-    )
+    for part, ends in MATRIX_PARTS.items():
+        if plain.endswith(ends):
+            return part
+    return None

@@ -1,4 +1,4 @@
-"""Studies: data sets x models x seeds, and how they are evaluated."""
+"""Studies: data sets x models x seeds, and how their results are evaluated."""
 
 from typing import Annotated, Literal
 
@@ -10,57 +10,65 @@ from sclatent.config.base import Name, Section, Title
 class Embedding(Section):
     """Two- and three-dimensional maps of the latents."""
 
-    perplexity: float = Field(40.0, gt=0, description="perplexity of t-SNE")
-    max_iter: int = Field(1000, ge=250, description="iterations of t-SNE")
-    n_neighbors: int = Field(15, ge=2, description="neighbours of UMAP")
+    perplexity: float = Field(default=40.0, gt=0, description="perplexity of t-SNE")
+    max_iter: int = Field(default=1000, ge=250, description="iterations of t-SNE")
+    n_neighbors: int = Field(default=15, ge=2, description="neighbours per cell in UMAP")
     sample: bool = Field(
-        False,
-        description="2-D t-SNE of one draw of the latent, too, which the PBMC3k report mapped; k-means on it is scored",
+        default=False,
+        description="also map one random draw of the latent by t-SNE, as the PBMC3k report does, "
+        "and score k-means on that map",
     )
 
 
 class Clustering(Section):
-    """k-means, Louvain and Leiden on the latents."""
+    """Clusters of the latents: k-means, Louvain and Leiden."""
 
-    n_init: int = Field(100, ge=1, description="starts of k-means, of which the best is kept")
+    n_init: int = Field(default=100, ge=1, description="starts of k-means; the best one is kept")
     n_neighbors: int = Field(
-        15, ge=2, description="neighbours in the graph that Louvain and Leiden partition"
+        default=15,
+        ge=2,
+        description="neighbours per cell in the graph that Louvain and Leiden cluster",
     )
-    resolution: float = Field(1.0, gt=0, description="resolution of Louvain and Leiden")
+    resolution: float = Field(default=1.0, gt=0, description="resolution of Louvain and Leiden")
 
 
 class Perturbation(Section):
     """Prediction of treated cells, on data sets with a control."""
 
     cell_types: list[str] = Field(
-        [], description="cell types whose treated cells are held out in turn and predicted"
+        default=[],
+        description="cell types to predict: for each in turn, its treated cells are held out and "
+        "then predicted",
     )
     in_sample: bool = Field(
-        True,
-        description="predict treated cells also where models have seen treated cells of all types, as the thesis does",
+        default=True,
+        description="also predict treated cells with models that saw treated cells of all types, "
+        "as the thesis does",
     )
 
 
 class Study(Section):
-    """Data sets x models x seeds, evaluated alike and compared in one table."""
+    """Data sets x models x seeds, evaluated in the same way and compared in one table."""
 
-    title: Title = Field(description="name shown in the report")
+    title: Title = Field(description="title in the report")
     datasets: list[Name] = Field(min_length=1, description="names of data sets")
     models: list[Name] = Field(min_length=1, description="names of models")
     seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
-        min_length=1, description="one training a seed"
+        min_length=1, description="random seeds; each model is trained once per seed"
     )
     evaluations: list[Literal["clustering", "generation", "perturbation"]] = Field(
-        ["clustering", "generation"],
+        default=["clustering", "generation"],
         min_length=1,
-        description="what is scored: clusters of the latents, which are also mapped; generated cells; predicted treated cells",
+        description="what to score: clusters of the latents, which are also mapped; generated "
+        "cells; predicted treated cells",
     )
-    split: Literal["all", "held_out"] = Field(
-        "all",
-        description="cells whose latents are kept, mapped, clustered and scored: all, or of large data those held out",
+    cells: Literal["all", "held_out"] = Field(
+        default="all",
+        description="cells whose latents are kept, mapped, clustered and scored: all cells, or "
+        "only those held out, which is faster if the data set is large",
     )
-    embedding: Embedding = Field(Embedding(), description="how its latents are mapped")
-    clustering: Clustering = Field(Clustering(), description="how its latents are clustered")
+    embedding: Embedding = Field(default=Embedding(), description="how to map the latents")
+    clustering: Clustering = Field(default=Clustering(), description="how to cluster the latents")
     perturbation: Perturbation = Field(
-        Perturbation(), description="what is predicted, if perturbation is among the evaluations"
+        default=Perturbation(), description="what to predict, if evaluations has perturbation"
     )

@@ -5,7 +5,15 @@ from typing import Any
 
 import yaml
 
-TABLES = ("datasets.yaml", "models.yaml", "config.yaml")
+# The models of reference works are in files of their own.
+TABLES = (
+    "datasets.yaml",
+    "models.yaml",
+    "reference/report.yaml",
+    "reference/scgen.yaml",
+    "reference/thesis.yaml",
+    "config.yaml",
+)
 
 
 def with_tables(config: dict[str, Any], folder: Path) -> dict[str, Any]:

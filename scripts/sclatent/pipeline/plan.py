@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
-from sclatent.config.datasets import Dataset, without_treated
+from sclatent.config.datasets import Dataset, name_without_treated
 from sclatent.config.floors import floors
 from sclatent.config.load import Config, held_out_datasets, published_files
 from sclatent.config.models import Model, Phase
 from sclatent.config.studies import Study
-from sclatent.families.base import BaseHyperparameters, explains_counts
+from sclatent.families.base import BaseHyperparameters, MixtureHyperparameters
 from sclatent.families.registry import hyperparameters_class
 
 T = TypeVar("T")
@@ -226,7 +226,7 @@ class Plan:
     def held_out_by_type(self, study: str, dataset: str) -> list[str]:
         """Return the data sets that hold out treated cells of one type, a data set per type."""
         return [
-            without_treated(dataset, self.config.datasets[dataset], cell_type)[0]
+            name_without_treated(dataset, cell_type)
             for cell_type in self.study(study).perturbation.cell_types
         ]
 
@@ -242,11 +242,12 @@ class Plan:
 
     def components_of(self, study: str) -> dict[str, int]:
         """Return the number of components of each mixture of a study."""
-        return {
-            name: self.models[name].hyperparameters["n_components"]
-            for name in self.study(study).models
-            if self.family(name).mixture
-        }
+        components = {}
+        for name in self.study(study).models:
+            hyperparameters = self.models[name].hyperparameters
+            if isinstance(hyperparameters, MixtureHyperparameters):
+                components[name] = hyperparameters.n_components
+        return components
 
     def components_above(self, study: str, floor: str) -> list[int]:
         """Return the numbers of components of the mixtures of a study whose floor a model is."""
@@ -262,8 +263,7 @@ class Plan:
                 "the data set is scaled, and drawn cells with it; "
                 "scale by the model's input instead"
             )
-        counts = explains_counts(self.models[model].hyperparameters)
-        if counts and settings.normalization != "log":
+        if self.models[model].explains_counts and settings.normalization != "log":
             return (
                 "the model draws counts, but the values of the data set are no logarithms of counts"
             )

@@ -140,7 +140,7 @@ def train(
 
 def phase_plans(training: Training) -> list[PhasePlan]:
     """Return the phases of a training, each with its own or else the training's settings."""
-    return [PhasePlan(**phase.model_dump()) for phase in training.with_phases().phases]
+    return [PhasePlan(**phase.model_dump()) for phase in training.phases]
 
 
 def _fit(model: LatentModel, cells: CellBatches, validation: CellBatches | None) -> list[LossEntry]:

@@ -1,9 +1,9 @@
 """The interface of every model.
 
 A model turns a batch into a loss, cells into latents and latents into expression, and draws cells.
-A family is two files of the same name: `sclatent.families.<family>` with the class
-`Hyperparameters`, and one beside this file with the class `Model`. Randomness comes from torch's
-global generator, which `sclatent.common.determinism` seeds.
+A family is two modules of the same name: `sclatent.families.<family>` with the class
+`Hyperparameters`, and `sclatent.models.<family>` with the class `Model`. Randomness comes from
+torch's global generator, which `sclatent.common.determinism` seeds.
 
 Symbols: B cells in a batch, F input features, G features that the decoder explains, L latent
 dimensions, C conditions, K components, W dimensions of the latent that moves the components.

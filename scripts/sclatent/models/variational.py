@@ -97,7 +97,7 @@ class VariationalModel(LikelihoodModel[HP], Generic[HP, Posterior]):
 
     @abstractmethod
     def divergence(self, posterior: Posterior, condition: Tensor | None) -> dict[str, Tensor]:
-        """Return KL(q(z|x) || p(z)), averaged over cells, as scalars whose sum it is."""
+        """Return KL(q(z|x) || p(z)), averaged over cells, as one or more scalars to be added."""
 
     def watched(self, posterior: Posterior) -> dict[str, Tensor]:
         """Return scalars that are recorded with the loss and not minimised."""

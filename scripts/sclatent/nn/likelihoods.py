@@ -23,7 +23,7 @@ GENE_LOG_SIGMA_BOUNDS = (-8.0, 8.0)  # of the log-sigma of a single gene
 # Beyond it the negative binomial is a Poisson, and float32 cannot tell lnGamma(x + theta) from
 # lnGamma(theta).
 MAX_LOG_THETA = math.log(1e4)
-MIN_TOTAL = 1e-8  # the total of a cell without counts, whose logarithm would not be finite
+MIN_TOTAL = 1e-8  # replaces the total count of an empty cell, so that its logarithm is finite
 
 DecoderHyperparameters = AutoencoderHyperparameters | MixtureHyperparameters
 

@@ -58,7 +58,7 @@ def _by_svd(x: Tensor, n_axes: int) -> tuple[Tensor, Tensor]:
     mean = x.mean(0)
     start = torch.rand(min(x.shape)).numpy()
     _, _, axes = svds((x - mean).cpu().numpy(), k=n_axes, v0=start)
-    assert axes is not None  # svds returns None only for singular vectors that nobody asked for
+    assert axes is not None  # svds returns None only if it is called for fewer vectors
     return mean, torch.from_numpy(np.ascontiguousarray(axes[::-1]))
 
 

@@ -9,6 +9,7 @@ from sclatent.common.errors import TrainingError
 from sclatent.families.registry import hyperparameters_class
 from sclatent.models.base import Latents
 from sclatent.models.registry import load_family
+from sclatent.nn.likelihoods import MIN_TOTAL
 from sclatent.training.inputs import Input
 
 
@@ -78,4 +79,4 @@ class ModelWithInput(nn.Module):
             )
         if not self.n_counts:
             return self.input.inverse(x)
-        return torch.log1p(x / x.sum(dim=1, keepdim=True).clamp_min(1e-8) * total)
+        return torch.log1p(x / x.sum(dim=1, keepdim=True).clamp_min(MIN_TOTAL) * total)

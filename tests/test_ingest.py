@@ -134,7 +134,7 @@ def test_logarithms_given_as_counts_are_told_and_the_places_of_counts_named(tmp_
     adata.write_h5ad(tmp_path / "a.h5ad")
     message = refusal(read("h5ad", {"counts": [tmp_path / "a.h5ad"]}))
     assert "is not a whole number" in message
-    assert "the values look log-normalised to 10000 a cell" in message
+    assert "the values look log-normalised to 10000 per cell" in message
     assert "(this file has: raw, counts)" in message
     np.testing.assert_array_equal(
         ingested(read("h5ad", {"counts": [tmp_path / "a.h5ad"]}, layer="counts"))
@@ -708,8 +708,9 @@ def test_an_annotation_of_more_cells_is_joined():
 
 def test_an_annotation_that_repeats_a_cell_is_refused_with_its_name():
     table = LABELS.set_axis([*CELLS[:-1], CELLS[3]])
-    assert "the annotation names the cell 'cell_3' more than once; keep one row a cell" in refusal(
-        source(), table, BY_LABEL
+    assert (
+        "the annotation names the cell 'cell_3' more than once; keep one row per cell"
+        in refusal(source(), table, BY_LABEL)
     )
 
 

@@ -174,7 +174,7 @@ def _joined(obs: pd.DataFrame, annotation: pd.DataFrame) -> pd.DataFrame:
     if not annotation.index.is_unique:
         repeated = annotation.index[annotation.index.duplicated()][0]
         raise UserError(
-            f"the annotation names the cell '{repeated}' more than once; keep one row a cell"
+            f"the annotation names the cell '{repeated}' more than once; keep one row per cell"
         )
     if annotation.empty:
         raise UserError(
@@ -355,7 +355,7 @@ def _look(block: sparse.csr_matrix) -> str:
     totals = totals[totals > 0]
     median = np.median(totals)
     is_even = np.median(np.abs(totals - median)) < 0.01 * median
-    return f"the values look log-normalised{f' to {median:.0f} a cell' if is_even else ''}; "
+    return f"the values look log-normalised{f' to {median:.0f} per cell' if is_even else ''}; "
 
 
 def _cure(layers: list[str]) -> str:

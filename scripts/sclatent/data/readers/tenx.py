@@ -112,23 +112,24 @@ def _read_folder(paths: list[Path], name: Path) -> ad.AnnData:
     """Read the files of a matrix folder; name: what messages call the folder."""
     path_of = {part: _only_part(part, paths, name) for part in MATRIX_PARTS}
     with _readable_part(path_of["matrix"], name):
-        values = sparse.csr_matrix(io.mmread(str(path_of["matrix"])).T)
+        values = io.mmread(str(path_of["matrix"])).T
     tables, form = {}, {"sep": "\t", "header": None, "dtype": str, "keep_default_na": False}
     for part in ("barcodes", "genes"):
         with _readable_part(path_of[part], name):
             tables[part] = pd.read_csv(path_of[part], **form)
     barcodes, genes = tables["barcodes"], tables["genes"]
-    n_cells, n_genes = map(int, values.shape or ())
-    if (n_cells, n_genes) != (len(barcodes), len(genes)):
+    shape = tuple(values.shape)
+    if shape != (len(barcodes), len(genes)):
         raise UserError(
-            f"{name / path_of['matrix'].name} holds {n_cells} cells and {n_genes} genes, but there "
+            f"{name / path_of['matrix'].name} holds {shape[0]} cells and {shape[1]} genes, but there "
             f"are {len(barcodes)} barcodes and {len(genes)} genes in the tables beside it; bring "
             "the folder again"
         )
     symbols = genes[1] if genes.shape[1] > 1 else genes[0]
     obs = pd.DataFrame(index=barcodes[0].to_numpy())
     var = pd.DataFrame({"gene_ids": genes[0].to_numpy()}, index=symbols.to_numpy())
-    return _gene_expression(named(values, obs, var), genes.get(2))
+    # Only now, because a matrix that claims a huge shape would take a huge array of row starts.
+    return _gene_expression(named(sparse.csr_matrix(values), obs, var), genes.get(2))
 
 
 def _only_part(part: str, paths: list[Path], name: Path) -> Path:

@@ -56,7 +56,7 @@ try:
             CONFIG, BASE, sys.argv[0], plans_only=workflow.output_settings.dryrun
         ):
             print(f"sclatent: {reason}", file=sys.stderr)
-    # The report reads captions from here: as parameters of the figures, they would redraw them if a word changed.
+    # Nor are captions parameters of figures, which would be redrawn if a word changed.
     config["captions"] = {name: text.caption for name, text in CATALOGUE.items()}
 except UserError as error:
     sys.exit(f"sclatent: {error}")
@@ -296,7 +296,7 @@ def perturbation_scores(wildcards):
 
 
 def predicted_by(study):
-    """(data set that is trained on, model) of every table of `perturbation_scores`; None without a model."""
+    """(data set that is trained on, model) per table of `perturbation_scores`; None if no model."""
     datasets, models = perturbed_datasets(study), CONFIG.studies[study].models
     return [(dataset, None) for dataset in datasets] + list(itertools.product(datasets, models))
 
@@ -309,7 +309,7 @@ def generated_by(study):
 
 
 def runs_beside_clustering(study):
-    """(data set, model, seed) of the runs that cells are generated from or treated cells predicted with."""
+    """(data set, model, seed) of the runs that generate cells or predict treated cells."""
     pairs = generated_by(study) + [pair for pair in predicted_by(study) if pair[1] is not None]
     runs = [(*pair, seed) for pair in pairs for seed in CONFIG.studies[study].seeds]
     return list(dict.fromkeys(runs))
@@ -345,7 +345,10 @@ def absences(wildcards):
 
 
 def jobs_of(study):
-    """(rule, data set, model, seed) of every job of a study from training on; None if a job takes all models or all seeds."""
+    """(rule, data set, model, seed) per job of a study from training on.
+
+    The model or the seed is None if a job takes all of them.
+    """
     settings, jobs = CONFIG.studies[study], []
 
     def add(rule, pairs):

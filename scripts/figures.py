@@ -9,7 +9,7 @@ import plotly  # noqa: F401
 from _job import provenance, run
 from sclatent.io.atomic import replacing
 from sclatent.io.provenance import as_text
-from sclatent.pipeline.notebooks import execute, filled
+from sclatent.pipeline.notebooks import execute, fill
 
 
 def main(snakemake):
@@ -20,8 +20,9 @@ def main(snakemake):
         if name not in ("code", "template")
         for path in ([paths] if isinstance(paths, str) else paths)
     ]
-    notebook = filled(
+    fill(
         files.template,
+        log.notebook,
         snakemake.wildcards.figure,
         params.title,
         params.question,
@@ -32,7 +33,7 @@ def main(snakemake):
         "figure": str(snakemake.output.figure),
         "provenance": as_text(provenance(snakemake, [files.template, *data])),
     }
-    execute(notebook, log.notebook, parameters, library=Path(__file__).parent)
+    execute(log.notebook, log.notebook, parameters, library=Path(__file__).parent)
     with replacing(snakemake.output.notebook) as kept:
         shutil.copyfile(log.notebook, kept)
 

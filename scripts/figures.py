@@ -6,13 +6,14 @@ from pathlib import Path
 from _job import provenance, run
 from sclatent.io.atomic import replacing
 from sclatent.io.provenance import as_text
-from sclatent.pipeline.notebooks import execute, filled
+from sclatent.pipeline.notebooks import execute, fill
 
 
 def main(snakemake):
     files, log, params = snakemake.input, snakemake.log, snakemake.params
-    notebook = filled(
+    fill(
         files.template,
+        log.notebook,
         snakemake.wildcards.figure,
         params.title,
         params.question,
@@ -23,7 +24,7 @@ def main(snakemake):
         "figure": str(snakemake.output.figure),
         "provenance": as_text(provenance(snakemake)),
     }
-    execute(notebook, log.notebook, parameters, library=Path(__file__).parent)
+    execute(log.notebook, log.notebook, parameters, library=Path(__file__).parent)
     with replacing(snakemake.output.notebook) as kept:
         shutil.copyfile(log.notebook, kept)
 

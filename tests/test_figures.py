@@ -1,3 +1,6 @@
+import importlib
+import inspect
+import json
 import re
 from pathlib import Path
 
@@ -23,7 +26,9 @@ from sclatent.figures.style import COLORS, GROUP_COLORS, MOST_CELLS, SMALL, look
 from sclatent.figures.training import training
 from sclatent.io.by_seed import with_losses
 from sclatent.metrics.agreement import METRICS as SCORED
+from sclatent.pipeline.notebooks import fill
 
+TEMPLATE = Path(__file__).parents[1] / "workflow" / "notebooks" / "figure.ipynb"
 N = 30
 
 
@@ -311,6 +316,21 @@ def test_the_catalogue_and_the_modules_have_the_same_figures():
     drawn = {path.stem for path in folder.glob("*.py") if "\ndef draw(" in path.read_text()}
     assert drawn == set(catalogue.CATALOGUE)
     assert all(all(text) for text in catalogue.CATALOGUE.values())
+
+
+def test_the_notebook_of_a_figure_calls_its_module_with_the_arguments_of_draw(tmp_path):
+    for name, text in catalogue.CATALOGUE.items():
+        draw = importlib.import_module(f"sclatent.figures.{name}").draw
+        arguments = inspect.signature(draw).parameters
+        path = tmp_path / f"{name}.ipynb"
+        fill(TEMPLATE, path, name, text.title, text.question, arguments)
+        cells = json.loads(path.read_text())["cells"]
+        title, parameters, call = ("".join(cell["source"]) for cell in cells)
+        assert title == f"# {text.title}\n\n{text.question}"
+        assert all(f"\n{argument} = None" in parameters for argument in arguments)
+        assert f"from sclatent.figures.{name} import draw\n" in call
+        shown = ", ".join(f"{argument}={argument}" for argument in arguments)
+        assert f"drawing = draw({shown})\n" in call
 
 
 def test_every_metric_has_a_column():

@@ -571,7 +571,7 @@ def test_models_are_told_what_the_rule_says(build):
     (models,) = [
         text for text in build.texts() if "Models, their settings and their training" in text
     ]
-    assert re.findall(r"Told : the (.*?) \.", models) == ["site of origin"]
+    assert re.findall(r"Condition : the (.*?) \.", models) == ["site of origin"]
 
 
 def test_methods_come_from_the_configuration(build, figures):

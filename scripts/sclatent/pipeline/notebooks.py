@@ -8,24 +8,30 @@ from string import Template
 from typing import Any
 
 import papermill
-from nbformat import NotebookNode
-from papermill.iorw import load_notebook_node
+from papermill.iorw import load_notebook_node, write_ipynb
 
 from sclatent.common.errors import UserError
 
 logger = logging.getLogger(__name__)
 
 
-def filled(
-    template: str | Path, figure: str, title: str, question: str, arguments: Iterable[str]
-) -> NotebookNode:
-    """Fill in the template of a notebook.
+def fill(
+    template: str | Path,
+    notebook: str | Path,
+    figure: str,
+    title: str,
+    question: str,
+    arguments: Iterable[str],
+) -> None:
+    """Fill in the template of a notebook and write the notebook.
 
     Parameters
     ----------
     template
         A notebook with the words $figure, $title, $question, $defaults (an assignment per argument)
         and $arguments (as they stand in the call).
+    notebook
+        Where to write it.
     figure
         Module of `sclatent.figures` whose `draw` is called.
     title, question
@@ -41,14 +47,15 @@ def filled(
         "defaults": "\n".join(f"{name} = None" for name in names),
         "arguments": ", ".join(f"{name}={name}" for name in names),
     }
-    notebook = load_notebook_node(str(template))
-    for cell in notebook.cells:
+    node = load_notebook_node(str(template))
+    for cell in node.cells:
         cell.source = Template(cell.source).substitute(words)
-    return notebook
+    Path(notebook).parent.mkdir(parents=True, exist_ok=True)
+    write_ipynb(node, str(notebook))
 
 
 def execute(
-    notebook: NotebookNode | str | Path,
+    notebook: str | Path,
     executed: str | Path,
     parameters: Mapping[str, Any],
     library: Path,
@@ -60,9 +67,9 @@ def execute(
     Parameters
     ----------
     notebook
-        A notebook or its path.
+        The notebook.
     executed
-        Where to write it.
+        Where to write it; may be the same path.
     parameters
         Values, ready for JSON, that replace those of the cell tagged "parameters".
     library
@@ -83,7 +90,7 @@ def execute(
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     try:
         papermill.execute_notebook(
-            notebook,
+            str(notebook),
             str(executed),
             parameters=dict(parameters),
             kernel_name="python3",

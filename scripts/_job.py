@@ -110,7 +110,11 @@ def run(main: Callable) -> None:
 
 
 def provenance(
-    snakemake, inputs: Iterable[str] | None = None, seed: int | None = None, device: str = "cpu"
+    snakemake,
+    inputs: Iterable[str] | None = None,
+    seed: int | None = None,
+    device: str = "cpu",
+    loaded: Iterable[Path] = (),
 ) -> dict:
     """Describe where the output of a job comes from.
 
@@ -125,6 +129,8 @@ def provenance(
         Seed of the random choices, if the job has one of its own.
     device
         Name of the device that computed.
+    loaded
+        Modules that the script loads by name. The packages that they import are recorded, too.
 
     Returns
     -------
@@ -144,7 +150,7 @@ def provenance(
             "params": dict(snakemake.params.items()),
         },
         inputs=_data(snakemake.input) if inputs is None else inputs,
-        code=[] if script is None else map(str, code_of([Path(script)])),
+        code=[] if script is None else map(str, code_of([Path(script), *loaded])),
         seed=seed,
         threads=snakemake.params.get("threads"),
         device=device,

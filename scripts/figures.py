@@ -11,6 +11,8 @@ from sclatent.pipeline.notebooks import execute, fill
 
 def main(snakemake):
     files, log, params = snakemake.input, snakemake.log, snakemake.params
+    scripts = Path(__file__).parent
+    module = scripts / "sclatent" / "figures" / f"{snakemake.wildcards.figure}.py"
     fill(
         files.template,
         log.notebook,
@@ -22,9 +24,9 @@ def main(snakemake):
     parameters = {
         **params.parameters,
         "figure": str(snakemake.output.figure),
-        "provenance": as_text(provenance(snakemake)),
+        "provenance": as_text(provenance(snakemake, loaded=[module])),
     }
-    execute(log.notebook, log.notebook, parameters, library=Path(__file__).parent)
+    execute(log.notebook, log.notebook, parameters, library=scripts)
     with replacing(snakemake.output.notebook) as kept:
         shutil.copyfile(log.notebook, kept)
 

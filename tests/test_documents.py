@@ -31,9 +31,7 @@ WRITTEN = [
     if path.parent.name not in {"config", "schemas"}
 ]
 YAML = r"^```yaml\n(.*?)^```"
-EXAMPLES = re.findall(
-    YAML, (DOCS / "configuration.md").read_text(), re.MULTILINE | re.DOTALL
-)
+EXAMPLES = re.findall(YAML, (DOCS / "configuration.md").read_text(), re.MULTILINE | re.DOTALL)
 
 
 def named(path: Path) -> str:

@@ -44,7 +44,7 @@ from test_readers import (
 from test_report import rendered
 
 from sclatent.common.errors import UserError
-from sclatent.config.datasets import Dataset, File, without_treated
+from sclatent.config.datasets import File, name_without_treated
 from sclatent.config.load import load
 from sclatent.data.fetch import fetch
 from sclatent.data.ingest import ingest
@@ -236,8 +236,7 @@ def test_a_package_is_named_such_that_nothing_is_imported_to_find_it(
 
 @given(st.text(max_size=30))
 def test_what_is_named_after_a_cell_type_is_safe_in_paths_and_shells(cell_type):
-    dataset = Dataset(title="x", format="blobs", normalization="none")
-    name, _ = without_treated("own", dataset, cell_type)
+    name = name_without_treated("own", cell_type)
     assert re.fullmatch(r"own\.without_[A-Za-z0-9_]*", name)
 
 

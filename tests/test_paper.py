@@ -622,7 +622,7 @@ def test_families_and_likelihoods_are_described(raw_config):
     described = set(
         re.findall(r"^  (\w+): \[", (TEMPLATE / "families.typ").read_text(), re.MULTILINE)
     )
-    assert {model["family"] for model in raw_config["models"].values()} <= described
+    assert {model.family for model in load(raw_config).models.values()} <= described
     assert set(get_args(Likelihood)) <= described
     assert described <= {*family_names(), *get_args(Likelihood)}
 

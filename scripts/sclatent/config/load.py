@@ -130,18 +130,21 @@ def published_files(config: Config) -> dict[str, File]:
 
 
 def _check_references(config: Config) -> None:
-    """Refuse names that are not defined, before anything looks them up."""
+    """Refuse names that are not defined, before anything looks them up.
+
+    A model of no study can name a data set that is not defined.
+    """
     for name in config.run:
         check_reference("run", name, config.studies)
-    for name, model in config.models.items():
-        if model.supervision is not None and model.supervision.dataset is not None:
-            where = f"models.{name}.supervision.dataset"
-            check_reference(where, model.supervision.dataset, config.datasets)
     for name, study in config.studies.items():
         for dataset in study.datasets:
             check_reference(f"studies.{name}.datasets", dataset, config.datasets)
         for model in study.models:
             check_reference(f"studies.{name}.models", model, config.models)
+            supervision = config.models[model].supervision
+            if supervision is not None and supervision.dataset is not None:
+                where = f"models.{model}.supervision.dataset"
+                check_reference(where, supervision.dataset, config.datasets)
 
 
 def _check_files_agree(config: Config) -> None:

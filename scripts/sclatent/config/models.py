@@ -151,9 +151,8 @@ class Training(Section):
     ) -> list[Phase]:
         """Make one phase per learning rate, and fill in what the phases leave out."""
         if isinstance(given, list):
-            handler(
-                [_with_rates(phase)[0] for phase in given]
-            )  # mistakes have the place as written
+            # Report mistakes at the place that the user wrote, before phases are added.
+            handler([_with_rates(phase)[0] for phase in given])
             given = [phase for written in given for phase in _with_rates(written)]
         own = {key: info.data[key] for key in Phase.model_fields if key in info.data}
         return [

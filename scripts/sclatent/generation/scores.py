@@ -13,7 +13,7 @@ from sclatent.common.vocabulary import ALL, FEWEST, UNNAMED
 from sclatent.generation.drawn import Drawn
 from sclatent.metrics.distances import principal_space
 from sclatent.metrics.expression import measure_cells
-from sclatent.training.model_with_input import ModelWithInput as Trained
+from sclatent.training.model_with_input import ModelWithInput
 
 N_DRAWN = 2000  # cells, about, that are drawn from a model
 N_CLASSIFIED = 5000  # real cells, at most, that a classifier learns from
@@ -31,7 +31,7 @@ MEASURED = [
 
 @torch.no_grad()
 def draw(
-    trained: Trained,
+    trained: ModelWithInput,
     told: str | None,
     conditions: list[str],
     tags: list[str | None] | None,

@@ -9,11 +9,15 @@ from torch import Tensor
 from sclatent.common.errors import TrainingError
 from sclatent.perturbation.baselines import WEIGHTS, Responses, similarity_weights
 from sclatent.perturbation.targets import Prediction, Target, Treated
-from sclatent.training.model_with_input import ModelWithInput as Trained
+from sclatent.training.model_with_input import ModelWithInput
 
 
 def predictions_of_model(
-    trained: Trained, conditions: list[str], condition: str | None, cells: Treated, target: Target
+    trained: ModelWithInput,
+    conditions: list[str],
+    condition: str | None,
+    cells: Treated,
+    target: Target,
 ) -> Iterator[tuple[Prediction, Target]]:
     """Yield the predictions that a model can make, each with what it is compared with.
 
@@ -34,7 +38,9 @@ def predictions_of_model(
 
 
 @torch.no_grad()
-def latent_arithmetic(trained: Trained, cells: Treated, target: Target) -> Iterator[Prediction]:
+def latent_arithmetic(
+    trained: ModelWithInput, cells: Treated, target: Target
+) -> Iterator[Prediction]:
     """Yield predictions of a model that sees no condition: latents of control cells, moved and decoded.
 
     latent_mean_shift, latent_nearest_shift, latent_similarity_shift: mean latents, moved by the mean differences of the known
@@ -78,7 +84,7 @@ def latent_arithmetic(trained: Trained, cells: Treated, target: Target) -> Itera
 
 @torch.no_grad()
 def condition_flips(
-    trained: Trained, conditions: list[str], cells: Treated, target: Target
+    trained: ModelWithInput, conditions: list[str], cells: Treated, target: Target
 ) -> Iterator[Prediction]:
     """Yield predictions of a model that sees the condition: control cells flipped to another, each way that its family knows."""
     if not trained.model.hp.flip_paths:
@@ -100,7 +106,7 @@ def condition_flips(
         yield Prediction(f"flip_{path}" if path else "flip", expected, drawn)
 
 
-def _balanced_difference(trained: Trained, cells: Treated, target: Target) -> Tensor:
+def _balanced_difference(trained: ModelWithInput, cells: Treated, target: Target) -> Tensor:
     """Return the difference (L,) of drawn latents of treated and control training cells, types resampled to equal sizes."""
     means = []
     for condition in (target.condition, cells.control):
@@ -119,12 +125,14 @@ def _balanced_difference(trained: Trained, cells: Treated, target: Target) -> Te
     return means[0] - means[1]
 
 
-def _encode(trained: Trained, values: np.ndarray):
+def _encode(trained: ModelWithInput, values: np.ndarray):
     """Return the latents of cells (n, G)."""
     return trained.encode(torch.from_numpy(values).to(trained.model.device))
 
 
-def _decoded(trained: Trained, z: Tensor, control: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _decoded(
+    trained: ModelWithInput, z: Tensor, control: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return latents (n, L) as expected and as drawn values (n, G) of the control cells that they come from."""
     return tuple(
         _values(trained, trained.model.decode(z, sample=sample), control)
@@ -132,7 +140,7 @@ def _decoded(trained: Trained, z: Tensor, control: np.ndarray) -> tuple[np.ndarr
     )
 
 
-def _values(trained: Trained, x: Tensor, control: np.ndarray) -> np.ndarray:
+def _values(trained: ModelWithInput, x: Tensor, control: np.ndarray) -> np.ndarray:
     """Return what a model makes, (n, G), as normalised values; counts get the totals that the control cells (n, G) have."""
     total = (
         torch.from_numpy(np.expm1(control).sum(axis=1, keepdims=True)).to(x)

@@ -144,7 +144,10 @@ def test_the_digest_of_code_follows_its_content_alone(tmp_path, monkeypatch):
     assert code_digest("score") == before
     os.utime(copy, (time.time() + 1e6,) * 2)
     assert code_digest("score") == before
-    copy.write_text(copy.read_text() + "# changed\n")
+    os.utime(copy, (time.time() + 2e6,) * 2)
+    copy.write_text('"""Other words."""\n# and a comment' + copy.read_text().partition('"""\n')[2])
+    assert code_digest("score") == before
+    copy.write_text(copy.read_text() + "x = 1\n")
     assert code_digest("score") != before
 
 

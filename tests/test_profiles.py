@@ -25,7 +25,7 @@ ALONE = """
 import time
 from pathlib import Path
 
-from sclatent.families.registry import pca
+from sclatent.models import pca
 
 
 class Model(pca.Model):

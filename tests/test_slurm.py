@@ -36,7 +36,7 @@ from pathlib import Path
 
 import torch
 
-from sclatent.families.registry import pca
+from sclatent.models import pca
 
 
 class Model(pca.Model):

@@ -188,17 +188,17 @@ def test_the_written_configuration_is_that_of_the_run(finished):
 def test_a_change_reruns_what_depends_on_it_and_nothing_else(run):
     library = run.folder / "scripts" / "sclatent"
     toy = library / "models" / "toy.py"
-    toy.write_text(TOY + "\n# changed\n")
+    toy.write_text(TOY + "\nCHANGED = True\n")
     trainings = {job for job in planned(run) if job.startswith("Training")}
     assert trainings == {f"Training toy on pbmc68k_reduced, seed {seed}" for seed in (0, 7)}
     toy.write_text(TOY)
     for file in (library / "io" / "contracts.py", library / "figures" / "confusion.py"):
-        file.write_text(file.read_text() + "\n# changed\n")
+        file.write_text(file.read_text() + "\nCHANGED = True\n")
     assert planned(run) == {"Drawing confusion of pbmc68k_reduced", *REPORTING}, (
         "contracts make nothing stale"
     )
     style = library / "figures" / "style.py"
-    style.write_text(style.read_text() + "\n# changed\n")
+    style.write_text(style.read_text() + "\nCHANGED = True\n")
     drawings = {job for job in planned(run) if job.startswith("Drawing")}
     expected = {f"Drawing {figure} of pbmc68k_reduced" for figure in FIGURES} | {
         "Drawing latent_space_3d of all"

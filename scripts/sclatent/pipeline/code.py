@@ -1,7 +1,8 @@
 """The digest of the code that a job runs: a parameter of its rule.
 
 Snakemake runs a job again if a parameter has changed. So a change in a script, or in a module that
-the script imports, reruns what that code made, whatever the times of the files say.
+the script imports, reruns what that code made, whatever the times of the files say. Comments,
+docstrings and descriptions of settings cannot change a result, so they are left out.
 """
 
 import ast
@@ -28,7 +29,7 @@ def code_digest(script: str, *others: Path) -> str:
 
     Returns
     -------
-    The first 16 hexadecimal digits of a SHA-256 over the version of sclatent; the contents of the
+    The first 16 hexadecimal digits of a SHA-256 over the version of sclatent; the code of the
     script, of the others, and of the library modules that they import, directly or not; and the
     form of the kinds of files that the script names.
     """
@@ -52,4 +53,24 @@ def _kinds_in(script: Path, mtime: int) -> list[str]:
 
 @cache
 def _digest_of(path: Path, mtime: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the digest of what a file computes."""
+    tree = _WithoutWords().visit(ast.parse(path.read_text()))
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Removes docstrings, and the descriptions of the fields of settings."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Remove a text that is a statement of its own."""
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return None
+        self.generic_visit(node)
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        """Remove the description of a field."""
+        if isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [word for word in node.keywords if word.arg != "description"]
+        self.generic_visit(node)
+        return node

@@ -28,7 +28,10 @@ def with_tables(config: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with `changes`. Neither changes: aliases in YAML make entries share mappings."""
+    """Return a new mapping: `base` with `changes`.
+
+    Both stay as they are, because aliases in YAML make entries share one mapping.
+    """
     merged = dict(base)
     for key, value in changes.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)

@@ -8,8 +8,7 @@ import sys
 import jsonschema
 import pytest
 import yaml
-from helpers import merged_config
-from snakemake.utils import update_config
+from helpers import PROJECT, merged_config
 
 from sclatent.common.errors import UserError
 from sclatent.config.datasets import Dataset, Holdout
@@ -17,6 +16,7 @@ from sclatent.config.floors import floors
 from sclatent.config.formats import ROLES
 from sclatent.config.load import held_out_datasets, load
 from sclatent.config.models import Input
+from sclatent.config.tables import with_tables
 from sclatent.data.readers.registry import READERS
 from sclatent.families.registry import family_files, family_names
 from sclatent.io.imports import LIBRARY
@@ -659,9 +659,7 @@ def test_the_effective_configuration_read_again_is_itself(files):
     effective = load(merged_config(*files))
     written = yaml.safe_load(yaml.safe_dump(effective.model_dump(mode="json")))
     assert as_json(load(written)) == as_json(effective)
-    merged = merged_config()
-    update_config(merged, written)
-    again = load(merged).model_dump()
+    again = load(with_tables(written, PROJECT / "config")).model_dump()
     for kind in ("datasets", "models", "studies"):
         assert {name: again[kind][name] for name in written[kind]} == (
             effective.model_dump()[kind]
@@ -681,6 +679,15 @@ def test_the_schema_accepts_the_configuration_as_written_and_the_effective_one(f
             jsonschema.validate(with_entries(raw, "models", mine=entry), schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(with_entries(raw, "models", mine={"family": "vae"}), schema)
+
+
+def test_a_change_of_an_entry_does_not_reach_another_that_shares_its_mapping():
+    """Aliases in the tables of data sets make entries share mappings."""
+    files = {"counts": {"name": "other.h5ad", "sha256": None}}
+    changed = with_tables({"datasets": {"zheng_h5ad": {"files": files}}}, PROJECT / "config")
+    tables = merged_config()
+    assert changed["datasets"].pop("zheng_h5ad") != tables["datasets"].pop("zheng_h5ad")
+    assert changed == tables
 
 
 # Beside the quick start: uses every section and every kind of reference.

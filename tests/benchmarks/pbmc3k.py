@@ -10,7 +10,6 @@ from pathlib import Path
 import anndata as ad
 import numpy as np
 import pandas as pd
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
@@ -19,6 +18,7 @@ from simulated import draw_counts, draw_rates
 from sclatent.config.datasets import QualityControl
 from sclatent.config.load import Config, load
 from sclatent.config.models import Training
+from sclatent.config.tables import with_tables
 from sclatent.data.ingest import ingest
 from sclatent.data.locations import data_directories, find
 from sclatent.data.preprocess import preprocess
@@ -33,10 +33,7 @@ N_CELLS, N_GENES, DENSITY = 2638, 13714, 0.062  # after quality control
 
 def configuration() -> Config:
     """Return the configuration of the quick start."""
-    raw = {}
-    for name in ("datasets", "models", "config"):
-        raw |= yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
-    return load(raw)
+    return load(with_tables({}, PROJECT / "config"))
 
 
 def preprocessed(config: Config, n_top_genes: int | None = None) -> ad.AnnData:

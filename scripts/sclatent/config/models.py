@@ -105,7 +105,7 @@ class Training(Section):
     )
     phases: list[Phase] = Field(
         default=[],
-        description="parts of the training, one after the other; an empty list stands for a single phase",
+        description="parts of the training, one after the other; empty: a single phase",
     )
     batch_size: int = Field(
         default=256,

@@ -23,14 +23,17 @@ def with_tables(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """
     merged: dict[str, Any] = {}
     for name in TABLES:
-        _update(merged, yaml.safe_load((folder / name).read_text()))
-    _update(merged, config)
-    return merged
+        merged = _merged(merged, yaml.safe_load((folder / name).read_text()))
+    return _merged(merged, config)
 
 
-def _update(base: dict[str, Any], changes: dict[str, Any]) -> None:
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a new mapping: `base` with `changes`.
+
+    Both stay as they are, because aliases in YAML make entries share one mapping.
+    """
+    merged = dict(base)
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            _update(base[key], value)
-        else:
-            base[key] = value
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merged(base[key], value) if both else value
+    return merged

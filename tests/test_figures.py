@@ -20,7 +20,7 @@ from sclatent.figures.score_heatmap import METRICS, score_heatmap
 from sclatent.figures.style import COLORS, GROUP_COLORS, MOST_DRAWN, SMALL, looks_of, save, scatter
 from sclatent.figures.training import training
 from sclatent.io.by_seed import with_losses
-from sclatent.metrics.agreement import METRICS as SCORED
+from sclatent.metrics.agreement import AGREEMENT_METRICS as SCORED
 
 N = 30
 

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, "scripts")
 
 from sclatent.io.tables import read_table
-from sclatent.metrics.agreement import METRICS
+from sclatent.metrics.agreement import AGREEMENT_METRICS as METRICS
 
 RESULTS = Path("results")
 STUDY, TREATMENT = RESULTS / "studies" / "quickstart", RESULTS / "studies" / "treatment"

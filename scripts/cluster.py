@@ -1,31 +1,28 @@
-"""Cluster the latents of every seed of one model on one data set, and its t-SNE maps, if any, as the PBMC3k report does."""
+"""Cluster the latents of every seed of one model on one data set.
+
+If there are t-SNE maps, these are clustered, too, as in the PBMC3k report.
+"""
 
 from _job import provenance, run
 from sclatent.clustering.methods import cluster_seeds
-from sclatent.io.by_seed import arrays_of, latents_of
+from sclatent.config.studies import Clustering
+from sclatent.io.by_seed import arrays_of
 from sclatent.io.matrices import read_matrix
 from sclatent.io.tables import write_table
 
 
 def main(snakemake):
     files, params = snakemake.input, snakemake.params
-    adata = read_matrix(files.latents)
-    shares = {
-        seed: array
-        for (name, seed), array in arrays_of(adata).items()
-        if name == "responsibilities"
-    }
+    latents = read_matrix(files.latents)
+    arrays, inputs = arrays_of(latents), [files.latents]
+    if files.tsne:
+        arrays |= arrays_of(read_matrix(files.tsne))
+        inputs.append(files.tsne)
+    settings = Clustering(
+        n_init=params.n_init, n_neighbors=params.n_neighbors, resolution=params.resolution
+    )
     table = cluster_seeds(
-        adata.obs_names,
-        adata.obs["cell_type"].to_numpy(),
-        latents=latents_of(adata),
-        responsibilities=shares,
-        maps=arrays_of(read_matrix(files.tsne)) if files.tsne else {},
-        n_components=params.n_components,
-        n_init=params.n_init,
-        n_neighbors=params.n_neighbors,
-        resolution=params.resolution,
-        threads=params.threads,
+        latents.obs["cell_type"], arrays, settings, params.n_components, params.threads
     )
     write_table(table, snakemake.output[0], "clusters", provenance(snakemake))
 

@@ -1,4 +1,4 @@
-"""Draw UMAP maps of the cells that every model of one data set draws, among real ones."""
+"""Map the cells that every model draws for one data set among real cells, by UMAP."""
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic

@@ -1,4 +1,8 @@
-"""Draw t-SNE maps of one model on one data set: of the mean latent of every seed, in 3-D of the best, and of one draw."""
+"""Map the latents of one model on one data set by t-SNE.
+
+There is a map of the mean latent of every seed, one in three dimensions of the best seed, and, if
+the study asks for it, one of a draw of the latent.
+"""
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic

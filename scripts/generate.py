@@ -1,14 +1,17 @@
-"""Draw cells from every seed of one model, for every component and condition, score them, and keep those of the best seed."""
+"""Draw cells from every seed of one model and score them.
 
-import numpy as np
+Cells are drawn for every component and condition. Those of the best seed are kept.
+"""
+
 import pandas as pd
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
 from sclatent.common.vocabulary import EVALUATION_SEED
+from sclatent.generation.draw import component_types_of_seeds, draw, median_total
 from sclatent.generation.drawn import as_matrix, no_cells
-from sclatent.generation.scores import MEASURED, Real, draw, score_drawn, tag_components
-from sclatent.io.by_seed import arrays_of, best_seed, failures_of
+from sclatent.generation.scores import DrawnScore, RealCells, score_drawn
+from sclatent.io.by_seed import best_seed, failures_of
 from sclatent.io.matrices import read_matrix, write_matrix
 from sclatent.io.tables import absent_table, as_kind, concat_tables, write_table
 from sclatent.training.devices import choose_device, device_name
@@ -25,14 +28,8 @@ def main(snakemake):
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     adata, latents = read_matrix(files.data), read_matrix(files.latents)
     make_deterministic(EVALUATION_SEED, params.threads)
-    real = Real(adata.X, adata.obs, EVALUATION_SEED)
-    training = (adata.obs["split"] == "train").to_numpy()
-    total = float(np.median(np.asarray(np.expm1(adata.X[training]).sum(axis=1))))
-    encoded = adata.obs.loc[latents.obs_names]
-    tagging = (encoded["split"] == "train").to_numpy()
-    if not tagging.any():  # the study looks at the cells held out
-        tagging[:] = True
-    shares, failed = arrays_of(latents), failures_of(latents)
+    real, total = RealCells(adata.X, adata.obs, EVALUATION_SEED), median_total(adata)
+    component_types, failed = component_types_of_seeds(latents, adata.obs), failures_of(latents)
     tables, missing = [], []
     best, kept = (
         best_seed(latents),
@@ -49,12 +46,10 @@ def main(snakemake):
                 )
             )
             continue
-        tags = None
-        if (of_seed := shares.get(("responsibilities", seed))) is not None:
-            tags = tag_components(of_seed[tagging], encoded["cell_type"][tagging])
         conditions = trained_run.record["conditions"]
+        types = component_types.get(seed)
         found = trained_run.attempt(
-            _draw_and_score, params.condition, conditions, tags, total, real
+            _draw_and_score, params.condition, conditions, types, total, real
         )
         drawn, rows, absent = found or (None, [], [("all", trained_run.reason)])
         if seed == best:
@@ -64,7 +59,7 @@ def main(snakemake):
                 else no_cells(adata.var_names, trained_run.reason)
             )
         names = {"dataset": wildcards.dataset, "model": wildcards.model, "seed": seed}
-        tables.append(pd.DataFrame(rows, columns=MEASURED).assign(**names))
+        tables.append(pd.DataFrame(rows, columns=DrawnScore._fields).assign(**names))
         missing.append(absent_table("generation", wildcards.dataset, absent, wildcards.model, seed))
     origin = provenance(
         snakemake,

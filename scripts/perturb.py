@@ -1,4 +1,7 @@
-"""Predict treated cells by every seed of one model on one data set, in each way that its family knows, and score them."""
+"""Predict treated cells by every seed of one model on one data set, and score the predictions.
+
+A model predicts in each way that its family allows.
+"""
 
 from functools import partial
 
@@ -7,7 +10,7 @@ from sclatent.common.vocabulary import EVALUATION_SEED
 from sclatent.io.tables import absent_table, as_kind, concat_tables, read_table, write_table
 from sclatent.perturbation.by_models import predictions_of_model
 from sclatent.perturbation.scores import score_targets, with_bounds
-from sclatent.perturbation.targets import read_treated
+from sclatent.perturbation.targets import read_perturbation_data
 from sclatent.training.devices import choose_device, device_name
 from sclatent.training.saved import trained_runs
 
@@ -16,7 +19,7 @@ def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
     device = choose_device(snakemake.config["device"], snakemake.resources.get("gpu", 0))
     model = snakemake.wildcards.model
-    cells = read_treated(files.data, params.held_out)
+    cells = read_perturbation_data(files.data, params.held_out)
     markers, baselines = (
         read_table(files.markers, "markers"),
         read_table(files.baselines, "perturbation"),
@@ -45,7 +48,7 @@ def main(snakemake):
         origin,
     )
     responses = as_kind(concat_tables(predicted, "responses"), "responses")
-    # Of one seed, and no loss chooses it: the cells whose loss would count are those that are predicted.
+    # Of the lowest seed. A loss must not choose it, as it would be that of the predicted cells.
     write_table(
         responses[responses["seed"] == responses["seed"].min()],
         output.responses,

@@ -1,4 +1,4 @@
-"""Rank the genes that respond to a treatment in real cells, and score the predictions of treated cells that need no model."""
+"""Rank the genes that respond to a treatment, and score predictions that need no model."""
 
 from _job import provenance, run
 from sclatent.common.determinism import make_deterministic
@@ -11,13 +11,13 @@ from sclatent.perturbation.scores import (
     score_targets,
     with_bounds,
 )
-from sclatent.perturbation.targets import read_treated
+from sclatent.perturbation.targets import read_perturbation_data
 
 
 def main(snakemake):
     files, output, params = snakemake.input, snakemake.output, snakemake.params
     make_deterministic(EVALUATION_SEED, params.threads)
-    cells = read_treated(files.data, params.held_out)
+    cells = read_perturbation_data(files.data, params.held_out)
     real = real_responses(cells)
     markers = rank_markers(real)
     scores, predicted, missing = score_targets(

@@ -13,13 +13,13 @@ from sklearn.datasets import make_blobs
 
 from sclatent.clustering.communities import community_graph, leiden, louvain, neighbor_graph
 from sclatent.clustering.methods import RESOLUTIONS, cluster_seeds, communities, kmeans, oracle
+from sclatent.clustering.scores import score_table
 from sclatent.common.determinism import make_deterministic
+from sclatent.config.studies import Clustering
 from sclatent.metrics.agreement import (
-    MAX_CELLS,
-    METRICS,
+    AGREEMENT_METRICS,
+    SILHOUETTE_CELLS,
     recalls,
-    score_clusters,
-    score_table,
     silhouette,
 )
 
@@ -34,6 +34,12 @@ labelings = st.lists(
         np.array([cluster for _, cluster in pairs]),
     )
 )
+
+
+def agreement_of(labels, clusters) -> dict[str, float]:
+    """Every metric of agreement of clusters with labels, by name."""
+    counts = metrics.cluster.contingency_matrix(labels, clusters)
+    return {name: metric(counts) for name, metric in AGREEMENT_METRICS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +58,13 @@ def noise_graph():
 
 def test_clusters_are_found_where_they_are_plain(blobs):
     points, labels = blobs
-    assert score_clusters(labels, kmeans(points, 3, 10, seed=0)) == {
-        name: pytest.approx(1.0) for name in METRICS
+    assert agreement_of(labels, kmeans(points, 3, 10, seed=0)) == {
+        name: pytest.approx(1.0) for name in AGREEMENT_METRICS
     }
     graph = community_graph(points, 15)
     for algorithm in ALGORITHMS:
         assert (
-            score_clusters(labels, communities(algorithm, graph, 1.0, seed=0, threads=1))[
+            agreement_of(labels, communities(algorithm, graph, 1.0, seed=0, threads=1))[
                 "majority_accuracy"
             ]
             == 1.0
@@ -162,27 +168,21 @@ def clustered(blobs):
     """What two seeds of a mixture are clustered from, and how."""
     points, labels = blobs
     return {
-        "cells": pd.Index([f"c{i}" for i in range(len(points))]),
-        "labels": labels,
-        "latents": {
+        "labels": by_cell(labels),
+        "arrays": {
             ("mean", 0): points,
+            ("responsibilities", 0): np.eye(5, dtype=np.float32)[np.arange(180) % 5],
             ("sample", 0): points + 0.1,
+            ("w_mean", 0): points[:, :1],
             ("mean", 1): points[:, ::-1] * 2,
-        },
-        "responsibilities": {
-            0: np.eye(5, dtype=np.float32)[np.arange(180) % 5],
-            1: np.full((180, 2), 0.5, np.float32),
-        },
-        "maps": {
+            ("responsibilities", 1): np.full((180, 2), 0.5, np.float32),
             ("tsne_2d", 0): points[:, :2],
             ("tsne_2d_sample", 0): points[:, :2],
             ("tsne_3d", 0): points[:, :3],
             ("tsne_2d", 1): points[:, 1:3],
         },
+        "settings": Clustering(n_init=2, n_neighbors=15, resolution=1.0),
         "n_components": [],
-        "n_init": 2,
-        "n_neighbors": 15,
-        "resolution": 1.0,
         "threads": 1,
     }
 
@@ -194,16 +194,19 @@ def test_every_latent_has_the_methods_that_apply(clustered):
     found = {key: set(rows["method"]) for key, rows in table.groupby(["seed", "latent"])}
     assert found == {(0, "mean"): mean, (0, "sample"): latent | {"kmeans_tsne"}, (1, "mean"): mean}
     for _, rows in table.groupby(["seed", "latent", "method"]):
-        assert list(rows["cell"]) == list(clustered["cells"])
+        assert list(rows["cell"]) == list(clustered["labels"].index)
     by_method = table[table["seed"] == 0].groupby(["latent", "method"])["cluster"]
     np.testing.assert_array_equal(by_method.get_group(("mean", "components")), np.arange(180) % 5)
     assert by_method.nunique()[[("mean", "kmeans_latent"), ("mean", "kmeans_tsne")]].tolist() == [
         3,
         3,
     ]
-    bare = cluster_seeds(**clustered | {"responsibilities": {}, "maps": {}})
+    latents = {
+        key: points for key, points in clustered["arrays"].items() if key[0] in ("mean", "sample")
+    }
+    bare = cluster_seeds(**clustered | {"arrays": latents})
     assert set(bare["method"]) == latent | {"louvain_oracle", "leiden_oracle"}
-    assert cluster_seeds(**clustered | {"latents": {}, "responsibilities": {}, "maps": {}}).empty
+    assert cluster_seeds(**clustered | {"arrays": {}}).empty
 
 
 def test_floors_of_mixtures_are_divided_into_as_many_clusters(clustered):
@@ -215,22 +218,19 @@ def test_floors_of_mixtures_are_divided_into_as_many_clusters(clustered):
 
 def test_no_method_depends_on_which_others_run(clustered):
     rng = np.random.default_rng(0)
+    noise = {("mean", seed): rng.normal(size=(180, 4)) for seed in range(2)}
     clustered = clustered | {
-        "labels": np.repeat(list("abcd"), 45),
-        "latents": {("mean", seed): rng.normal(size=(180, 4)) for seed in range(2)},
+        "labels": by_cell(np.repeat(list("abcd"), 45)),
+        "arrays": clustered["arrays"] | noise,
     }
-    alone = clustered | {
-        "latents": {("mean", 1): clustered["latents"]["mean", 1]},
-        "responsibilities": {},
-        "maps": {},
-    }
+    alone = clustered | {"arrays": {("mean", 1): noise["mean", 1]}}
     key = ["seed", "latent", "method", "cell"]
     alone, among = (cluster_seeds(**each).set_index(key)["cluster"] for each in (alone, clustered))
     pd.testing.assert_series_equal(alone, among[alone.index])
 
 
 def test_only_the_oracles_and_the_number_of_clusters_see_labels(clustered):
-    labels = np.random.default_rng(0).permutation(clustered["labels"])
+    labels = by_cell(np.random.default_rng(0).permutation(clustered["labels"]))
     tables = [
         cluster_seeds(**clustered | {"labels": each}) for each in (clustered["labels"], labels)
     ]
@@ -239,7 +239,7 @@ def test_only_the_oracles_and_the_number_of_clusters_see_labels(clustered):
 
 
 def test_metrics_of_a_hand_made_case():
-    scores = score_clusters(LABELS, CLUSTERS)
+    scores = agreement_of(LABELS, CLUSTERS)
     assert scores["majority_accuracy"] == pytest.approx(9 / 10)
     assert scores["hungarian_accuracy"] == pytest.approx(8 / 10)
     assert scores["balanced_accuracy"] == pytest.approx((3 / 4 + 1 + 1) / 3)
@@ -250,7 +250,7 @@ def test_metrics_equal_those_of_scikit_learn(pair):
     labels, clusters = pair
     counts = metrics.cluster.contingency_matrix(labels, clusters)
     tags = np.unique(labels)[counts.argmax(axis=0)][np.unique(clusters, return_inverse=True)[1]]
-    scores = score_clusters(labels, clusters)
+    scores = agreement_of(labels, clusters)
     expected = {
         "nmi_geometric": metrics.normalized_mutual_info_score(
             labels, clusters, average_method="geometric"
@@ -276,21 +276,21 @@ def test_metrics_equal_those_of_scikit_learn(pair):
 @given(labelings)
 def test_metrics_keep_their_laws(pair):
     labels, clusters = pair
-    scores = score_clusters(labels, clusters)
+    scores = agreement_of(labels, clusters)
     assert scores["nmi_geometric"] == pytest.approx(
         math.sqrt(scores["homogeneity"] * scores["completeness"]), abs=1e-6
     )
     assert scores["majority_accuracy"] >= scores["hungarian_accuracy"]
     assert all(-0.5 <= value <= 1 + 1e-9 for value in scores.values())
-    renamed = score_clusters(labels, (clusters * 7 + 3) % 5)
+    renamed = agreement_of(labels, (clusters * 7 + 3) % 5)
     assert scores == {name: pytest.approx(value) for name, value in renamed.items()}
 
 
 @given(labelings)
 def test_perfect_clusters_score_one(pair):
     labels, _ = pair
-    perfect = score_clusters(labels, np.unique(labels, return_inverse=True)[1])
-    assert perfect == {name: pytest.approx(1.0) for name in METRICS}
+    perfect = agreement_of(labels, np.unique(labels, return_inverse=True)[1])
+    assert perfect == {name: pytest.approx(1.0) for name in AGREEMENT_METRICS}
 
 
 def clusters_table(clusters, seed=0, method="m"):
@@ -348,9 +348,9 @@ def test_the_table_holds_every_score_of_a_hand_made_case():
     assert found.loc["n_missed", ["value", "ceiling"]].to_numpy().tolist() == [[0, 0]]
     agreement = found.drop(["n_clusters", "n_missed"], level="metric")
     assert agreement["ceiling"].tolist() == pytest.approx([1.0] * len(agreement))
-    assert dict(found["value"].xs("all", level="subset").loc[list(METRICS)]) == pytest.approx(
-        score_clusters(LABELS, CLUSTERS)
-    )
+    assert dict(
+        found["value"].xs("all", level="subset").loc[list(AGREEMENT_METRICS)]
+    ) == pytest.approx(agreement_of(LABELS, CLUSTERS))
     one = scores[scores["seed"] == 1].set_index(["metric", "subset"])["value"]
     assert (one["n_missed", "all"], one["recall", "a"], one["recall", "b"], one["ari", "all"]) == (
         2,
@@ -365,9 +365,12 @@ def test_chance_is_what_shuffled_labels_score():
     labels, clusters = rng.choice(list("abc"), 300, p=[0.7, 0.2, 0.1]), rng.integers(0, 40, 300)
     scores = score_table(clusters_table(clusters), by_cell(labels), by_cell(["train"] * 300))
     chance = scores[scores["subset"] == "all"].set_index("metric")["chance"]
-    shuffled = pd.DataFrame([score_clusters(rng.permutation(labels), clusters) for _ in range(200)])
+    shuffled = pd.DataFrame([agreement_of(rng.permutation(labels), clusters) for _ in range(200)])
     assert (
-        (chance[list(METRICS)] - shuffled.mean()).abs().lt(4 * shuffled.std() / math.sqrt(5)).all()
+        (chance[list(AGREEMENT_METRICS)] - shuffled.mean())
+        .abs()
+        .lt(4 * shuffled.std() / math.sqrt(5))
+        .all()
     )
     assert chance["majority_accuracy"] >= (labels == "a").mean() > chance["hungarian_accuracy"]
     assert chance["ari"] == pytest.approx(0, abs=0.01)
@@ -384,9 +387,9 @@ def test_a_split_is_scored_on_its_cells_alone():
     )
     value = scores.set_index(["split", "metric", "subset"])["value"]
     for split, cells in {"all": held | True, "train": ~held, "held_out": held}.items():
-        assert dict(value[split].xs("all", level="subset")[list(METRICS)]) == pytest.approx(
-            score_clusters(labels[cells], clusters[cells])
-        )
+        assert dict(
+            value[split].xs("all", level="subset")[list(AGREEMENT_METRICS)]
+        ) == pytest.approx(agreement_of(labels[cells], clusters[cells]))
         assert value[split, "n_clusters", "all"] == len(set(clusters[cells]))
         assert list(value[split]["recall"].index) == sorted(set(labels[cells]))
     assert value["held_out", "recall", "a"] == 0.5
@@ -413,7 +416,7 @@ def test_silhouette_is_that_of_scikit_learn_without_labels_of_one_cell(blobs):
 
 def test_silhouette_of_many_cells_is_that_of_some():
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 3, 2 * MAX_CELLS)
+    labels = rng.integers(0, 3, 2 * SILHOUETTE_CELLS)
     points = rng.normal(size=(len(labels), 2)) + 2 * labels[:, None]
     assert (
         silhouette(points, labels)

@@ -25,7 +25,7 @@ from sclatent.figures.score_heatmap import METRIC_TITLES, score_heatmap
 from sclatent.figures.style import COLORS, GROUP_COLORS, MOST_CELLS, SMALL, looks_of, save, scatter
 from sclatent.figures.training import training
 from sclatent.io.by_seed import with_losses
-from sclatent.metrics.agreement import METRICS as SCORED
+from sclatent.metrics.agreement import AGREEMENT_METRICS as SCORED
 from sclatent.pipeline.notebooks import fill
 
 TEMPLATE = Path(__file__).parents[1] / "workflow" / "notebooks" / "figure.ipynb"

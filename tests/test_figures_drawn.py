@@ -17,7 +17,7 @@ from sclatent.generation.drawn import Drawn, as_matrix, no_cells
 from sclatent.generation.maps import drawn_map
 from sclatent.io.contracts import TABLES
 from sclatent.io.matrices import read_matrix, write_matrix
-from sclatent.metrics.distances import principal_space
+from sclatent.metrics.principal_components import principal_space
 
 matplotlib.use("Agg")
 

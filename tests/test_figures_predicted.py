@@ -16,7 +16,7 @@ from sclatent.figures.panels import PANELS_PER_ROW
 from sclatent.figures.style import COLORS, UNMATCHED, WIDTH, save
 from sclatent.io.tables import as_kind, concat_tables
 from sclatent.perturbation.scores import rank_markers, real_responses, score_targets
-from sclatent.perturbation.targets import Prediction, Treated
+from sclatent.perturbation.targets import PerturbationData, Prediction
 
 G = 30
 GENES = [f"g{i:02d}" for i in range(G)]
@@ -124,7 +124,7 @@ def measured():
         (obs["condition"] == "stim").to_numpy()[:, None] & (np.arange(G) < 6), 5, 1
     ) * rng.lognormal(0, 1, G)
     x = np.log1p(rng.poisson(rates))
-    cells = Treated(
+    cells = PerturbationData(
         sparse.csr_matrix(x.astype(np.float32)),
         obs.apply(pd.Categorical),
         np.array(GENES),

@@ -12,8 +12,9 @@ from scipy import sparse
 
 import generate
 from sclatent.generation import scores as generation
+from sclatent.generation.draw import N_DRAWN, draw, tag_components
 from sclatent.generation.drawn import Drawn, as_matrix, no_cells
-from sclatent.generation.scores import MEASURED, N_DRAWN, Real, draw, score_drawn, tag_components
+from sclatent.generation.scores import DrawnScore, RealCells, score_drawn
 from sclatent.io.matrices import read_matrix, write_matrix
 from sclatent.io.tables import as_kind, read_table, write_table
 from sclatent.models.base import Generated
@@ -40,14 +41,14 @@ def draw_real(cell_type, n, condition="ctrl", seed=0) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def real_of(sizes, conditions=("ctrl",), seed=0) -> Real:
+def real_of(sizes, conditions=("ctrl",), seed=0) -> RealCells:
     """Real cells, as many of a type in each condition as sizes say."""
     groups = [(t, c, n) for t, n in sizes.items() for c in conditions]
     x = np.concatenate([draw_real(t, n, c) for t, c, n in groups])
     obs = pd.DataFrame(
         [{"cell_type": t, "condition": c} for t, c, n in groups for _ in range(n)]
     ).apply(pd.Categorical)
-    return Real(sparse.csr_matrix(x), obs, seed)
+    return RealCells(sparse.csr_matrix(x), obs, seed)
 
 
 def drawn_of(groups) -> Drawn:
@@ -66,7 +67,7 @@ def drawn_of(groups) -> Drawn:
 
 def scored(drawn, real) -> tuple[pd.DataFrame, dict]:
     rows, missing = score_drawn(drawn, real)
-    return pd.DataFrame(rows, columns=MEASURED).set_index(
+    return pd.DataFrame(rows, columns=DrawnScore._fields).set_index(
         ["cell_type", "condition", "metric"]
     ).sort_index(), dict(missing)
 
@@ -317,8 +318,8 @@ def test_the_ceiling_is_one_half_of_the_real_cells_compared_with_the_other(real)
 
 def test_bounds_and_labels_are_those_of_the_seed(real):
     drawn = drawn_of([(draw_real("a", 60, seed=1), "a", "ctrl")])
-    assert score_drawn(drawn, real) == score_drawn(drawn, Real(real.x, real.obs, 0))
-    assert score_drawn(drawn, real) != score_drawn(drawn, Real(real.x, real.obs, 1))
+    assert score_drawn(drawn, real) == score_drawn(drawn, RealCells(real.x, real.obs, 0))
+    assert score_drawn(drawn, real) != score_drawn(drawn, RealCells(real.x, real.obs, 1))
 
 
 def test_groups_of_too_few_cells_are_absent_with_the_reason():
@@ -353,7 +354,7 @@ def test_right_label_of_real_cells_is_that_of_a_classifier_that_has_not_seen_the
     rng = np.random.default_rng(0)
     obs = pd.DataFrame({"cell_type": pd.Categorical(rng.permutation(np.repeat(["x", "y"], 30)))})
     x = rng.normal(size=(60, 100)).astype(np.float32)
-    real = Real(sparse.csr_matrix(x), obs, 0)
+    real = RealCells(sparse.csr_matrix(x), obs, 0)
     rows = real.group("x", "all")
     assert real.right_label(x[rows], "x") > 0.9
     assert 0.2 < real.right_label_of_real(rows, "x") < 0.8
@@ -393,7 +394,7 @@ def test_scores_keep_their_contract(real, tmp_path):
         drawn_of([(draw_real("a", 60), "a", "ctrl"), (draw_real("b", 60), "all", "all")]), real
     )
     table = as_kind(
-        pd.DataFrame(rows, columns=MEASURED).assign(dataset="toy", model="vae", seed=0),
+        pd.DataFrame(rows, columns=DrawnScore._fields).assign(dataset="toy", model="vae", seed=0),
         "generation",
     )
     write_table(table, tmp_path / "generation.tsv", "generation", {})

@@ -19,7 +19,7 @@ from sclatent.io.tables import as_kind, concat_tables, read_table, write_table
 from sclatent.models import pca
 from sclatent.models.base import Latents
 from sclatent.perturbation import baselines as responses
-from sclatent.perturbation.baselines import WEIGHTS, Responses, predict, similarity_weights
+from sclatent.perturbation.baselines import WEIGHTS, MeanProfiles, predict, similarity_weights
 from sclatent.perturbation.by_models import predictions_of_model
 from sclatent.perturbation.scores import (
     positions,
@@ -29,7 +29,7 @@ from sclatent.perturbation.scores import (
     score_targets,
     with_bounds,
 )
-from sclatent.perturbation.targets import Prediction, Treated
+from sclatent.perturbation.targets import PerturbationData, Prediction
 from sclatent.training.inputs import Input
 from sclatent.training.labelled import TrainingData
 from sclatent.training.model_with_input import ModelWithInput
@@ -50,14 +50,16 @@ ARITHMETIC = [
 FLIPS = {"cvae": ["flip"], "cgmvae": ["flip_w", "flip_z", "flip_z_shift", "flip_sample"]}
 
 
-def treated_cells(x, obs, held_out=True) -> Treated:
+def treated_cells(x, obs, held_out=True) -> PerturbationData:
     """Cells with the columns of obs; condition ctrl is the control."""
     obs = pd.DataFrame(obs).apply(pd.Categorical)
     x = sparse.csr_matrix(np.asarray(x, dtype=np.float32))
-    return Treated(x, obs, np.array([f"g{i}" for i in range(x.shape[1])]), "ctrl", held_out)
+    return PerturbationData(
+        x, obs, np.array([f"g{i}" for i in range(x.shape[1])]), "ctrl", held_out
+    )
 
 
-def draw(sizes, n_genes=G, held_out=("b",), treatments=("stim",), seed=0) -> Treated:
+def draw(sizes, n_genes=G, held_out=("b",), treatments=("stim",), seed=0) -> PerturbationData:
     """Log counts of types in condition ctrl and some treatments, which raise five genes of all types, and one of each.
 
     sizes: number of cells in each condition by type. held_out: types whose treated cells are held out.
@@ -76,10 +78,10 @@ def draw(sizes, n_genes=G, held_out=("b",), treatments=("stim",), seed=0) -> Tre
     return treated_cells(np.concatenate(x), obs, bool(held_out))
 
 
-def constant(sizes, held_out=("b",)) -> tuple[Treated, Responses]:
+def constant(sizes, held_out=("b",)) -> tuple[PerturbationData, MeanProfiles]:
     """Cells that are all alike within a type and a condition, and the profiles of every type."""
     rng = np.random.default_rng(1)
-    profiles = Responses(*rng.gamma(2.0, 1.0, (2, len(sizes), G)).astype(np.float32))
+    profiles = MeanProfiles(*rng.gamma(2.0, 1.0, (2, len(sizes), G)).astype(np.float32))
     x, obs = [], []
     for number, (cell_type, n) in enumerate(sizes.items()):
         for condition, of_types in (("ctrl", profiles.control), ("stim", profiles.treated)):
@@ -106,7 +108,7 @@ def reasons_of(cells) -> list[str]:
     return [why for target, why in cells.targets() if target is None]
 
 
-def with_values(cells, rows, values) -> Treated:
+def with_values(cells, rows, values) -> PerturbationData:
     """The same cells with other values in some rows."""
     x = cells.x.toarray()
     x[rows] = values
@@ -128,7 +130,7 @@ def in_sample(cells):
 
 
 @pytest.fixture(scope="module")
-def partly(cells) -> tuple[Treated, np.ndarray]:
+def partly(cells) -> tuple[PerturbationData, np.ndarray]:
     """The same cells, of which some of type c, control and treated, are held out, too; and all rows held out."""
     split = cells.obs["split"].to_numpy(dtype=object).copy()
     split[np.concatenate([cells.rows("c", "ctrl")[:7], cells.rows("c", "stim")[:7]])] = "held_out"
@@ -152,7 +154,7 @@ def plane(n_types, seed=0):
 def test_weights_of_types_sum_to_one(name, n_types):
     for seed in range(5):
         rng = np.random.default_rng(seed)
-        weights = WEIGHTS[name](rng.normal(size=G), Responses(*rng.normal(size=(2, n_types, G))))
+        weights = WEIGHTS[name](rng.normal(size=G), MeanProfiles(*rng.normal(size=(2, n_types, G))))
         assert weights.shape == (n_types,)
         assert weights.sum() == pytest.approx(1)
 
@@ -161,9 +163,11 @@ def test_weights_of_types_sum_to_one(name, n_types):
 def test_the_order_of_types_is_of_no_account(name):
     rng, order = np.random.default_rng(0), [3, 0, 4, 1, 2]
     profile, (control, treated) = rng.normal(size=G), rng.normal(size=(2, 5, G))
-    weights = WEIGHTS[name](profile, Responses(control, treated))
+    weights = WEIGHTS[name](profile, MeanProfiles(control, treated))
     np.testing.assert_allclose(
-        WEIGHTS[name](profile, Responses(control[order], treated[order])), weights[order], atol=1e-9
+        WEIGHTS[name](profile, MeanProfiles(control[order], treated[order])),
+        weights[order],
+        atol=1e-9,
     )
 
 
@@ -171,25 +175,25 @@ def test_the_nearest_type_has_all_weight():
     control, treated = np.random.default_rng(0).normal(size=(2, 4, G))
     for t in range(4):
         near = 0.6 * control[t] + 0.4 * control[(t + 1) % 4]
-        assert WEIGHTS["nearest"](near, Responses(control, treated)).tolist() == [
+        assert WEIGHTS["nearest"](near, MeanProfiles(control, treated)).tolist() == [
             k == t for k in range(4)
         ]
 
 
 def test_two_types_have_equal_weights_however_similar():
     control, treated = np.random.default_rng(0).normal(size=(2, 2, G))
-    assert similarity_weights(control[0], Responses(control, treated)).tolist() == [0.5, 0.5]
+    assert similarity_weights(control[0], MeanProfiles(control, treated)).tolist() == [0.5, 0.5]
 
 
 def test_types_that_are_all_alike_have_equal_weights():
-    known = Responses(np.zeros((4, G)), np.random.default_rng(0).normal(size=(4, G)))
+    known = MeanProfiles(np.zeros((4, G)), np.random.default_rng(0).normal(size=(4, G)))
     assert similarity_weights(np.ones(G), known).tolist() == [0.25] * 4
 
 
 def test_a_mixture_of_types_responds_like_the_mixture_where_responses_are_linear_in_profiles():
     for seed in range(5):
         profiles, response = plane(7, seed)
-        known = Responses(profiles, profiles + response)
+        known = MeanProfiles(profiles, profiles + response)
         shares = np.random.default_rng(seed).dirichlet(np.ones(7))
         weights = similarity_weights(shares @ profiles, known)
         true = shares @ response
@@ -201,9 +205,9 @@ def test_a_mixture_of_types_responds_like_the_mixture_where_responses_are_linear
 def test_types_have_about_equal_weights_where_responses_have_nothing_to_do_with_profiles():
     rng = np.random.default_rng(0)
     profiles, _ = plane(7)
-    known = Responses(profiles, profiles + rng.normal(size=(7, G)))
+    known = MeanProfiles(profiles, profiles + rng.normal(size=(7, G)))
     assert np.abs(similarity_weights(profiles[2], known) - 1 / 7).max() < 0.1
-    linear = Responses(profiles, profiles + plane(7)[1])
+    linear = MeanProfiles(profiles, profiles + plane(7)[1])
     assert np.abs(similarity_weights(profiles[2], linear) - 1 / 7).max() > 0.2
 
 
@@ -212,13 +216,13 @@ def rank_deficient(seed=0):
     rng = np.random.default_rng(seed)
     axes = rng.normal(size=(6, G))
     control, training = ((rng.normal(size=(n, 6)) @ axes).astype(np.float32) for n in (12, 80))
-    return control, Responses(*(rng.normal(size=(2, 4, 6)) @ axes)), sparse.csr_matrix(training)
+    return control, MeanProfiles(*(rng.normal(size=(2, 4, 6)) @ axes)), sparse.csr_matrix(training)
 
 
 def test_a_response_that_all_types_share_is_predicted_by_every_shift():
     control, known, training = rank_deficient()
     shift = training[0].toarray().ravel() - training[1].toarray().ravel()
-    predicted = predict(control, Responses(known.control, known.control + shift), training, 0)
+    predicted = predict(control, MeanProfiles(known.control, known.control + shift), training, 0)
     assert list(predicted) == ["no_change", *SHIFTS, "pca_shift"]
     assert predicted.pop("no_change") is control
     for name, treated in predicted.items():
@@ -242,7 +246,7 @@ def test_a_shift_in_principal_components_that_hold_everything_is_the_mean_shift(
 
 
 def test_a_shift_in_principal_components_is_what_they_hold(monkeypatch):
-    monkeypatch.setattr(responses, "N_PCS", 3)
+    monkeypatch.setattr(responses, "SHIFT_PCS", 3)
     control, known, training = rank_deficient()
     centre = training.toarray().mean(axis=0)
     axes = np.linalg.svd(training.toarray() - centre)[2][:3]
@@ -327,15 +331,15 @@ def test_a_response_is_known_of_types_that_were_trained_on_in_both_conditions():
     ]
 
 
-def test_known_responses_are_means_of_training_cells_alone(cells, partly):
+def test_known_profiles_are_means_of_training_cells_alone(cells, partly):
     partly, held_out = partly
     target = targets_of(partly)["stim", "b"]
-    known, x = partly.known_responses(target), partly.x.toarray()
+    known, x = partly.known_profiles(target), partly.x.toarray()
     for of_types, condition in ((known.control, "ctrl"), (known.treated, "stim")):
         for profile, name in zip(of_types, "acd", strict=True):
             rows = np.setdiff1d(partly.rows(name, condition), held_out)
             np.testing.assert_allclose(profile, x[rows].mean(axis=0), rtol=1e-5)
-    of_all = cells.known_responses(target)
+    of_all = cells.known_profiles(target)
     assert not np.array_equal(known.control, of_all.control)
     assert not np.array_equal(known.treated, of_all.treated)
 
@@ -346,7 +350,7 @@ def test_each_of_several_treatments_is_predicted_by_its_own_responses():
     assert sorted(targets) == [("drug", "b"), ("stim", "b")]
     for condition, target in targets.items():
         assert set(cells.obs["condition"].iloc[target.treated]) == {condition[0]}
-    raised = {c: cells.known_responses(targets[c, "b"]) for c in ("stim", "drug")}
+    raised = {c: cells.known_profiles(targets[c, "b"]) for c in ("stim", "drug")}
     for condition, genes, others in (
         ("stim", slice(5, 10), slice(10, 15)),
         ("drug", slice(10, 15), slice(5, 10)),
@@ -690,7 +694,7 @@ def test_shifts_in_a_linear_latent_are_the_shifts_of_genes_as_far_as_the_latent_
 ):
     trained, record = trained_on(cells, "pca", latent_dim=3, input=input)
     target = only_target(cells)
-    control, known = cells.dense(target.control), cells.known_responses(target)
+    control, known = cells.dense(target.control), cells.known_profiles(target)
     predicted = predicted_by(trained, record, cells, target)
     assert list(predicted) == ARITHMETIC
     response = known.treated - known.control
@@ -701,7 +705,7 @@ def test_shifts_in_a_linear_latent_are_the_shifts_of_genes_as_far_as_the_latent_
             found.expected, reconstructed(trained, control + shift), atol=1e-4
         )
         assert np.array_equal(found.drawn, found.expected)
-    of_types = Responses(
+    of_types = MeanProfiles(
         *(np.stack([latent_of(trained, mean) for mean in means]) for means in known)
     )
     shift = similarity_weights(latent_of(trained, control.mean(axis=0)), of_types) @ response
@@ -718,7 +722,7 @@ def test_shifts_in_a_linear_latent_are_the_shifts_of_genes_as_far_as_the_latent_
 def test_the_linear_shift_is_projected_on_the_components(cells):
     trained, record = trained_on(cells, "pca", latent_dim=3)
     target = only_target(cells)
-    known = cells.known_responses(target)
+    known = cells.known_profiles(target)
     components = trained.model.components.numpy()
     projected = (known.treated - known.control).mean(axis=0) @ components.T @ components
     found = predicted_by(trained, record, cells, target)["latent_mean_shift"].expected

@@ -15,11 +15,17 @@ from sclatent.metrics import expression as response_metrics
 from sclatent.metrics.distances import (
     energy_distance,
     mmd,
-    principal_space,
     subsample,
     two_sample_auc,
 )
-from sclatent.metrics.expression import METRICS, marker_overlap, measure, measure_cells, rank_genes
+from sclatent.metrics.expression import (
+    GENE_METRICS,
+    marker_overlap,
+    measure,
+    measure_cells,
+    rank_genes,
+)
+from sclatent.metrics.principal_components import principal_space
 
 G = 60
 ALL = {"all": np.arange(G)}
@@ -217,7 +223,7 @@ def test_genes_of_equal_score_keep_their_order():
 def test_genes_are_ranked_alike_in_blocks_of_any_size(cells, monkeypatch):
     control, treated, _ = cells
     whole = rank_genes(treated, control)
-    monkeypatch.setattr(response_metrics, "BLOCK", 7 * (len(control) + len(treated)))
+    monkeypatch.setattr(response_metrics, "VALUES_PER_BLOCK", 7 * (len(control) + len(treated)))
     np.testing.assert_array_equal(rank_genes(treated, control).scores, whole.scores)
     with pytest.raises(ValueError, match="no cells"):
         rank_genes(treated[:0], control)
@@ -280,7 +286,7 @@ def test_metrics_equal_those_of_the_libraries(cells):
     predicted = 0.8 * like_treated[:100] + 0.1
     subsets = {"all": np.arange(G), "top_20": np.arange(20)[::-1].copy()}
     found = values(measure(predicted, control, treated, subsets, n_resamples=0))
-    assert len(found) == len(METRICS) * 2
+    assert len(found) == len(GENE_METRICS) * 2
     for subset, genes in subsets.items():
         p, c, t = (x[:, genes].astype(np.float64) for x in (predicted, control, treated))
         line = linregress(p.mean(0), t.mean(0))
@@ -299,7 +305,7 @@ def test_metrics_equal_those_of_the_libraries(cells):
             "cosine_change": cosine_similarity([p_change], [t_change])[0, 0],
             "sign_agreement": np.mean((p_change > 0) == (t_change > 0)),
         }
-        assert {metric: found[metric, subset] for metric in METRICS} == {
+        assert {metric: found[metric, subset] for metric in GENE_METRICS} == {
             metric: pytest.approx(value, rel=1e-6) for metric, value in expected.items()
         }
 
@@ -309,7 +315,7 @@ def test_a_perfect_prediction(cells):
     found = in_all(measure(treated, control, treated, ALL))
     assert found == {
         metric: pytest.approx(0.0 if metric in ("mse_mean", "intercept_mean") else 1.0, abs=1e-12)
-        for metric in METRICS
+        for metric in GENE_METRICS
     }
 
 
@@ -433,9 +439,9 @@ def test_spread_is_missing_where_cells_are_too_few(cells):
     assert {m.sd for m in measure(like_treated[:2], control, treated, ALL)[0]} == {None}
     assert {m.sd for m in measure(like_treated, control, treated, ALL, n_resamples=0)[0]} == {None}
     one = measure(like_treated[:1], control, treated, ALL)
-    variances = [metric for metric in METRICS if METRICS[metric].of == "variance"]
+    variances = [metric for metric in GENE_METRICS if GENE_METRICS[metric].statistic == "variance"]
     assert reasons(one) == dict.fromkeys(variances, "one cell has no variance")
-    assert len(one[0]) == len(METRICS) - len(variances)
+    assert len(one[0]) == len(GENE_METRICS) - len(variances)
 
 
 def test_values_that_are_not_finite_are_refused(cells):
@@ -467,7 +473,9 @@ def test_every_metric_has_a_finite_value_or_a_reason(predicted, control, treated
     subsets = {"all": np.arange(4), "one": np.array([2])}
     measured, absent = measure(predicted, control, treated, subsets, n_resamples=5)
     named = [(found.metric, found.subset) for found in [*measured, *absent]]
-    assert sorted(named) == sorted((metric, subset) for metric in METRICS for subset in subsets)
+    assert sorted(named) == sorted(
+        (metric, subset) for metric in GENE_METRICS for subset in subsets
+    )
     assert all(np.isfinite(m.value) and (m.sd is None or np.isfinite(m.sd)) for m in measured)
     for metric in ("pearson_squared_mean", "pearson_change", "cosine_change", "sign_agreement"):
         assert all(abs(m.value) <= 1 + 1e-9 for m in measured if m.metric == metric)
@@ -501,7 +509,7 @@ def test_cell_metrics_are_those_of_equal_numbers_in_the_space_given(cells, monke
         response_metrics, "energy_distance", lambda x, y: sizes.append((len(x), len(y))) or 0.0
     )
     measure_cells(like_treated[:50], treated, space, seed=0)
-    monkeypatch.setattr(response_metrics, "MAX_CELLS", 30)
+    monkeypatch.setattr(response_metrics, "DISTANCE_CELLS", 30)
     measure_cells(control, treated, space, seed=0)
     assert sizes == [(50, 50), (30, 30)]
     assert measure_cells(control, treated, space, seed=0) == measure_cells(

@@ -19,11 +19,10 @@ from scipy import sparse
 from sklearn.datasets import make_blobs
 
 from sclatent.clustering.methods import cluster_seeds
-from sclatent.clustering.scores import score_latents
+from sclatent.clustering.scores import score_latents, score_table
 from sclatent.config.studies import Clustering
-from sclatent.metrics.agreement import score_table
 from sclatent.perturbation.scores import rank_markers, real_responses, score_targets
-from sclatent.perturbation.targets import Prediction, Treated
+from sclatent.perturbation.targets import PerturbationData, Prediction
 
 N_TYPES, N_DIMENSIONS, N_GENES = 9, 10, 2000
 MOST_SECONDS = 60
@@ -37,7 +36,9 @@ def predict_and_score(n_cells: int, rng: np.random.Generator) -> None:
     ).astype("category")
     obs["split"] = np.where(obs["condition"] == "treated", "held_out", "train")
     genes = np.array([f"gene_{i}" for i in range(N_GENES)])
-    cells = Treated(sparse.csr_matrix(np.log1p(counts)), obs, genes, "control", held_out=True)
+    cells = PerturbationData(
+        sparse.csr_matrix(np.log1p(counts)), obs, genes, "control", held_out=True
+    )
 
     def unchanged(target):
         control = cells.dense(target.control)
@@ -63,17 +64,14 @@ def main() -> None:
         index=cells,
     )
     latents = ad.AnnData(obs=obs, obsm={"mean_seed_0": points.astype(np.float32)})
-    settings = Clustering().model_dump()
     found = {}
     parts = {
         "clusters": lambda: found.update(
             table=cluster_seeds(
-                cells,
-                types,
+                obs["cell_type"],
                 {("mean", 0): latents.obsm["mean_seed_0"]},
-                {},
-                {},
-                **settings,
+                Clustering(),
+                n_components=[],
                 threads=1,
             )
         ),

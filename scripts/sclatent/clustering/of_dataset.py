@@ -1,4 +1,4 @@
-"""Louvain clusters of a data set itself, in place of labels or as labels that training may see."""
+"""Louvain clusters of a data set, used instead of labels or as labels that training may see."""
 
 import anndata as ad
 import numpy as np
@@ -7,6 +7,7 @@ import scanpy as sc
 from sclatent.clustering.communities import community_graph, louvain
 from sclatent.data.preprocess import variable_genes
 from sclatent.io.blocks import is_lazy
+from sclatent.metrics.principal_components import leading_components
 
 
 def data_clusters(
@@ -18,19 +19,46 @@ def data_clusters(
     n_neighbors: int,
     resolution: float,
 ) -> np.ndarray:
-    """Return the Louvain cluster (n_obs,) of each cell of a file of the kind "preprocessed", from 0; no label takes part.
+    """Return the Louvain cluster of each cell of a data set; no label takes part.
 
-    Highly variable genes (all, where None or where there are no more than n_top_genes), each scaled to unit variance and
-    clipped at 10, principal components, and Louvain on the graph of neighbours: the recipe that the PBMC3k report followed in
-    Seurat. The order in which igraph visits the cells comes from Python's random generator, which `sclatent.common.determinism`
-    seeds.
+    The steps are those of the PBMC3k report in Seurat: highly variable genes, scaling, principal
+    components, and Louvain on the graph of nearest neighbours.
+
+    Parameters
+    ----------
+    adata
+        Cells of a file of the kind "preprocessed".
+    n_top_genes
+        Number of highly variable genes; all genes if None or if there are no more.
+    flavor
+        How highly variable genes are chosen.
+    scale
+        Whether genes are scaled to unit variance and clipped at 10.
+    n_pcs
+        Number of principal components, at most.
+    n_neighbors
+        Number of neighbours of each cell in the graph.
+    resolution
+        Resolution of Louvain.
+
+    Returns
+    -------
+    Number of the cluster of each cell, (n_obs,), from 0.
+
+    Notes
+    -----
+    igraph visits the cells in an order drawn by Python's random generator, which
+    `sclatent.common.determinism` seeds.
     """
     if n_top_genes is not None and n_top_genes < adata.n_vars:
         adata = adata[:, variable_genes(adata, n_top_genes, flavor)]
-    x = adata.X.compute(scheduler="synchronous") if is_lazy(adata.X) else adata.X
-    points = ad.AnnData(x.toarray())
+    points = _dense(adata.X)
     if scale:
-        sc.pp.scale(points, max_value=10)
-    n_pcs = min(n_pcs, min(points.shape) - 1)
-    components = sc.pp.pca(points.X, n_comps=n_pcs, svd_solver="arpack")
+        points = np.asarray(sc.pp.scale(points, max_value=10))
+    components = leading_components(points.shape, n_pcs, seed=0).fit_transform(points)
     return louvain(community_graph(components, n_neighbors), resolution)
+
+
+def _dense(matrix) -> np.ndarray:
+    """Return a sparse matrix, in memory or lazy, as an array."""
+    return (matrix.compute(scheduler="synchronous") if is_lazy(matrix) else matrix).toarray()

@@ -1,22 +1,46 @@
-"""t-SNE maps of latents, for the eye. Scores are computed on latents, the protocol of the PBMC3k report apart."""
+"""t-SNE maps of latents, for the eye.
+
+Scores are computed on latents. The only exception is kmeans_tsne, the PBMC3k report's protocol.
+"""
 
 import logging
 
 import numpy as np
 from sklearn.manifold import TSNE
 
-# In three dimensions the tree is slow and the map is for the eye alone: distant cells are lumped together sooner.
+# Angle of Barnes-Hut by number of dimensions. In three dimensions the algorithm is slow and the map
+# is for the eye alone, so a larger angle lumps distant cells together sooner.
 ANGLES = {2: 0.5, 3: 0.8}
 
 
 def tsne(
     latent: np.ndarray, n_components: int, perplexity: float, max_iter: int, seed: int, threads: int
 ) -> np.ndarray:
-    """Return the t-SNE (n, n_components) of a latent (n, L), float32.
+    """Return the t-SNE map of a latent, by scikit-learn's Barnes-Hut t-SNE.
 
-    scikit-learn's Barnes-Hut t-SNE with its defaults but for the arguments and the angle in three dimensions. A perplexity that n
-    cells cannot have is lowered to (n - 1) / 3, and a latent with too few dimensions to start from its principal components
-    starts at random. Source: van der Maaten 2014.
+    Parameters
+    ----------
+    latent
+        Coordinates of the cells, (n, L). If L is smaller than n_components, the map starts at
+        random instead of from principal components.
+    n_components
+        Dimensions of the map: 2 or 3.
+    perplexity
+        Perplexity; (n - 1) / 3 if that is smaller, with a warning.
+    max_iter
+        Number of iterations.
+    seed
+        Seed of all that is random.
+    threads
+        Number of threads.
+
+    Returns
+    -------
+    The map, (n, n_components), float32.
+
+    Source
+    ------
+    van der Maaten 2014.
     """
     possible = (len(latent) - 1) / 3
     if perplexity > possible:

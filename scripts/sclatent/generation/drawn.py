@@ -1,4 +1,4 @@
-"""Cells drawn from a model, and how they are kept."""
+"""Cells drawn from a model, and how they are kept in files."""
 
 from typing import NamedTuple
 
@@ -10,33 +10,40 @@ from sclatent.common.vocabulary import UNNAMED
 
 
 class Drawn(NamedTuple):
-    """n cells drawn from a model, in the units of the data.
+    """n cells drawn from a model, in the units of the data."""
 
-    values, expected: (n, G) with the noise of the likelihood, and what the same latents are expected to express. cell_type,
-    condition, component: (n,) for which each was drawn, "all" where the model has none; the type of a component that stands for
-    no type is "no type".
-    """
-
-    values: np.ndarray
-    expected: np.ndarray
+    values: np.ndarray  # (n, G) expression, with the noise of the likelihood
+    expected: np.ndarray  # (n, G) expected expression of the same latents
+    # (n,) cell type for which each cell was drawn; "all" if the model has no types, "no type" if
+    # its component stands for none.
     cell_type: np.ndarray
-    condition: np.ndarray
-    component: np.ndarray
+    condition: np.ndarray  # (n,) condition for which each was drawn; "all" if the model sees none
+    component: np.ndarray  # (n,) number of its component; "all" if the model has none
 
     def named(self) -> "Drawn":
-        """Return the cells without those whose component stands for no type."""
+        """Return the cells whose component stands for a type, and cells of models without types."""
         return Drawn(*(field[self.cell_type != UNNAMED] for field in self))
 
 
 def as_matrix(drawn: Drawn, genes: pd.Index, seed: int) -> ad.AnnData:
-    """Return drawn cells of genes (G,) as an AnnData of the kind "drawn", with the seed of the training that they come from."""
+    """Return drawn cells as an AnnData of the kind "drawn".
+
+    Parameters
+    ----------
+    drawn
+        The cells. If a value is not finite, the file has no cells, and says so.
+    genes
+        Names of the genes, (G,).
+    seed
+        Seed of the training that the cells come from.
+    """
     if not np.isfinite([drawn.values, drawn.expected]).all():
         return no_cells(genes, "the model draws values that are not finite")
     return _matrix(drawn, genes, {"seed": seed})
 
 
 def no_cells(genes: pd.Index, reason: str) -> ad.AnnData:
-    """Return an AnnData of the kind "drawn" without cells, and why there are none."""
+    """Return an AnnData of the kind "drawn" without cells, with the reason why there are none."""
     values, labels = np.empty((0, len(genes))), np.empty(0, dtype=str)
     return _matrix(Drawn(values, values, labels, labels, labels), genes, {"absent": reason})
 
@@ -46,8 +53,11 @@ def _matrix(drawn: Drawn, genes: pd.Index, uns: dict) -> ad.AnnData:
         name: pd.Categorical(getattr(drawn, name))
         for name in ("cell_type", "condition", "component")
     }
-    obs = pd.DataFrame(labels, index=[f"drawn_{i}" for i in range(len(drawn.values))])
-    layers = {"expected": drawn.expected.astype(np.float32)}
+    names = pd.Index([f"drawn_{i}" for i in range(len(drawn.values))])
     return ad.AnnData(
-        drawn.values.astype(np.float32), obs, pd.DataFrame(index=genes), uns, layers=layers
+        drawn.values.astype(np.float32),
+        pd.DataFrame(labels, index=names),
+        pd.DataFrame(index=genes),
+        uns,
+        layers={"expected": drawn.expected.astype(np.float32)},
     )

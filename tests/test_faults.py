@@ -97,7 +97,7 @@ def whole(tmp_path_factory) -> Workflow:
     workflow.add_family("held", HELD_HYPERPARAMETERS, HELD)
     with (library / "training" / "loop.py").open("a") as code:
         code.write("\nCHECKPOINT_EVERY = 0  # after each epoch\n")
-    template = workflow.folder / "workflow" / "notebooks" / "quality_control.ipynb"
+    template = workflow.folder / "workflow" / "notebooks" / "figure.ipynb"
     notebook = json.loads(template.read_text())
     notebook["cells"][-1]["source"].insert(0, HOLD)
     template.write_text(json.dumps(notebook))

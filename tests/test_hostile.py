@@ -50,7 +50,7 @@ from sclatent.data.fetch import fetch
 from sclatent.data.ingest import ingest
 from sclatent.data.locations import download_directory, own_files
 from sclatent.data.readers.registry import read, read_annotation
-from sclatent.figures.latent_space_3d import latent_space_3d, save_page
+from sclatent.figures.latent_space_3d import latent_space_3d
 from sclatent.figures.style import STYLE, legend, looks_of, save
 from sclatent.io.tables import as_kind, read_table, write_table
 from sclatent.pipeline.notebooks import execute
@@ -830,7 +830,7 @@ def test_the_page_in_three_dimensions_shows_names_and_runs_none_of_them(tmp_path
             uns={"loss": '{"0": 1.0}'},
         )
         page = latent_space_3d({"d": texts["page"]}, {"m": texts["code"]}, {"d/m": maps})
-        save_page(page, tmp_path / "page.html", "{}")
+        save(page, tmp_path / "page.html", "{}")
         elements.append(Page((tmp_path / "page.html").read_text()).elements)
     assert elements[0] == elements[1]
 

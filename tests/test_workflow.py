@@ -687,11 +687,9 @@ def test_an_error_in_a_job_is_one_line_and_its_traceback_is_in_the_log(workflow)
 @pytest.mark.workflow
 def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(run):
     target = "results/studies/small/figures/score_heatmap/pbmc68k_reduced.svg"
-    template = run.folder / "workflow" / "notebooks" / "score_heatmap.ipynb"
+    template = run.folder / "workflow" / "notebooks" / "figure.ipynb"
     original = template.read_text()
-    template.write_text(
-        original.replace("drawing = score_heatmap(", "drawing = 1 / 0 + score_heatmap(")
-    )
+    template.write_text(original.replace("drawing = draw(", "drawing = 1 / 0 + draw("))
     failed = run.snakemake("--cores", "1", target)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stdout
@@ -699,7 +697,7 @@ def test_an_error_in_a_notebook_fails_the_job_and_keeps_the_notebook(run):
     for kind in ("log", "ipynb"):
         log = run.path(f"logs/figures/small/score_heatmap/pbmc68k_reduced.{kind}").read_text()
         assert "ZeroDivisionError" in log
-        assert "drawing = 1 / 0 + score_heatmap(" in log
+        assert "drawing = 1 / 0 + draw(" in log
     template.write_text(
         original.replace('"name": "python3"', '"name": "elsewhere"')
     )  # which kernel wrote it does not matter

@@ -56,7 +56,9 @@ def test_groups_apart_score_nothing_and_are_told(types, group, labels):
 def test_types_that_only_one_group_has_are_left_to_the_silhouette(types, labels):
     """Groups that are the types are apart by every measure but within types, where there is nothing to mix."""
     values, absent = mixing(types, labels, labels)
-    assert absent == {"mixing_silhouette": "no label has cells of two groups, two cells of one"}
+    assert absent == {
+        "mixing_silhouette": "no label has cells of two groups and two cells of one group"
+    }
     assert (values["mixing_entropy"], values["group_auc"]) == (0, 1)
 
 

@@ -847,11 +847,11 @@ def test_models_that_can_predict_nothing_say_why(cells, in_sample):
     target = only_target(cells)
     with pytest.raises(
         TrainingError,
-        match="sees no condition, and in sample shifts of other types are no prediction",
+        match="sees no condition, and in sample the responses of other types are no prediction",
     ):
         predicted_by(trained, record, in_sample, target)
     for told in ("cell_type", "batch"):
-        with pytest.raises(TrainingError, match=f"told the {told} of cells, and not the condition"):
+        with pytest.raises(TrainingError, match=f"sees the {told} of cells, not their condition"):
             predicted_by(trained, record, cells, target, told)
 
 

@@ -59,7 +59,7 @@ def mixing_silhouette(
             silhouettes = np.asarray(silhouette_samples(latent[cells], group[cells]))
             means.append(1 - np.abs(silhouettes).mean())
     if not means:
-        raise NotApplicableError("no label has cells of two groups, two cells of one")
+        raise NotApplicableError("no label has cells of two groups and two cells of one group")
     return float(np.mean(means))
 
 

@@ -49,13 +49,14 @@ def predictions_of_model(
     if condition is None:
         if not cells.held_out:
             raise TrainingError(
-                "the model sees no condition, and in sample shifts of other types are no prediction"
+                "the model sees no condition, and in sample the responses of other types are no "
+                "prediction"
             )
         predictions = latent_arithmetic(trained, cells, target)
     elif condition == "condition":
         predictions = condition_flips(trained, conditions, cells, target)
     else:
-        raise TrainingError(f"the model is told the {condition} of cells, and not the condition")
+        raise TrainingError(f"the model sees the {condition} of cells, not their condition")
     for prediction in predictions:
         yield prediction, target
 
@@ -137,10 +138,10 @@ def condition_flips(
     Raises
     ------
     TrainingError
-        If the family flips no condition.
+        If the family cannot flip a condition.
     """
     if not trained.model.hp.flip_paths:
-        raise TrainingError("its family flips no condition")
+        raise TrainingError("the model's family cannot flip a condition")
     control = cells.dense(target.control)
     seen = trained.input(torch.from_numpy(control).to(trained.model.device))
     before, after = (

@@ -47,6 +47,7 @@ lint: $(BIN)/.ready  ## check format and style, and lint the workflow
 	@ruff format --check scripts tests .ci
 	@snakefmt --check Snakefile workflow
 	@PYTHONPATH=scripts lint-imports --no-logo
+	@basedpyright
 	@snakemake --lint
 
 format: $(BIN)/.ready  ## format all code

@@ -1,4 +1,6 @@
-"""Fail unless the quick start left every output of every stage, no seed failed, and every score is a finite number."""
+"""Fail unless the quick start left every output of every stage, no seed failed, and every score is
+a finite number.
+"""
 
 import itertools
 import math

@@ -1,8 +1,10 @@
-"""A stand-in for conda, for tests: builds each environment as a virtual environment from the pins of its file.
+"""A stand-in for conda, for tests: builds each environment as a virtual environment from the pins
+of its file.
 
-It answers what Snakemake asks of conda, and nothing else. Packages are linked from the environment of the tests, which
-requirements.lock gives; one that no pin names comes only where the metadata of another say that it needs it. So it shows that an
-environment holds all that its rules need; it does not show that conda-forge has the pins, or has them together, nor anything
+It answers what Snakemake asks of conda, and nothing else. Packages are linked from the
+environment of the tests, which requirements.lock gives; one that no pin names comes only where
+the metadata of another say that it needs it. So it shows that an environment holds all that its
+rules need; it does not show that conda-forge has the pins, or has them together, nor anything
 about CUDA.
 """
 
@@ -29,7 +31,9 @@ INDEX_NAMES = {
 
 
 def put_into(folder: Path) -> None:
-    """Write the commands `conda` and, to be sourced, `activate` into the folder bin of a folder, which is made."""
+    """Write the commands `conda` and, to be sourced, `activate` into the folder bin of a folder,
+    which is made.
+    """
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "activate").write_text('export PATH="$1/bin:$PATH"\n')
     command = folder / "bin" / "conda"
@@ -40,7 +44,9 @@ def put_into(folder: Path) -> None:
 
 
 def pins_of(file: Path) -> dict[str, str]:
-    """Return the versions that an environment file pins, by the package's name in the package index; "python" is one of them."""
+    """Return the versions that an environment file pins, by the package's name in the package
+    index; "python" is one of them.
+    """
     pins = (
         dependency.split(" =") for dependency in yaml.safe_load(file.read_text())["dependencies"]
     )
@@ -55,7 +61,9 @@ def without_environment(conda: Path) -> dict[str, str]:
 
 
 def build(prefix: Path, pins: dict[str, str]) -> None:
-    """Build a virtual environment with what is pinned and what that needs. Raises LookupError where it is not here."""
+    """Build a virtual environment with what is pinned and what that needs. Raises LookupError where
+    it is not here.
+    """
     needed = with_requirements(pins)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
     for package in needed:
@@ -71,7 +79,9 @@ def build(prefix: Path, pins: dict[str, str]) -> None:
 
 
 def with_requirements(pins: dict[str, str]) -> list[Distribution]:
-    """Return the packages that are pinned, and those that these require, directly or through others."""
+    """Return the packages that are pinned, and those that these require, directly or through
+    others.
+    """
     waiting = [Requirement(f"{package}=={version}") for package, version in pins.items()]
     found, seen = {}, set()
     while waiting:
@@ -96,7 +106,7 @@ def with_requirements(pins: dict[str, str]) -> list[Distribution]:
 
 
 def link(file: Path, copy: Path, prefix: Path) -> None:
-    """Link a file of this environment into another one, or copy it where that lies on another disk."""
+    """Link a file of this environment into another one, or copy it to another disk."""
     if copy.exists():
         return
     copy.parent.mkdir(parents=True, exist_ok=True)

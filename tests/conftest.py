@@ -39,7 +39,9 @@ def closed_figures():
 
 @pytest.fixture
 def deterministic():
-    """Bind torch to one thread and to operations that repeat, from seed 0, for the time of a test; models in tests are small."""
+    """Bind torch to one thread and to operations that repeat, from seed 0, for the time of a test;
+    models in tests are small.
+    """
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -72,7 +74,8 @@ def data_dir() -> Path:
     needed = ["pbmc3k_raw.h5ad", "kang_6587x9015.h5ad", "mnist/train-images-idx3-ubyte.gz"]
     if not all((folder / name).is_file() for name in needed):
         pytest.skip(
-            f"needs real data that no package ships: set SCLATENT_DATA to the folder with {', '.join(needed)}"
+            f"needs real data that no package ships: set SCLATENT_DATA to the folder with "
+            f"{', '.join(needed)}"
         )
     return folder
 
@@ -85,7 +88,9 @@ def workflow(tmp_path) -> Workflow:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Workflow:
-    """The small study, run to its report by the first test process that needs it. Tests look at it and do not change it."""
+    """The small study, run to its report by the first test process that needs it. Tests look at it
+    and do not change it.
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent  # of all test processes

@@ -1,4 +1,6 @@
-"""What tests share that is no fixture: copies of the project, a job as scripts see it, and files written by hand."""
+"""What tests share that is no fixture: copies of the project, a job as scripts see it, and files
+written by hand.
+"""
 
 import filecmp
 import os
@@ -23,13 +25,15 @@ from sclatent.config.tables import with_tables
 PROJECT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 PARTS = ["Snakefile", "workflow", "scripts", "config", "envs", "profiles"]
-# Results that say when or how fast jobs ran, or that are made from such: times of jobs, summaries that hold them,
-# and what shows these. And the stamp, which has a name of its own for each folder of results.
+# Results that say when or how fast jobs ran, or that are made from such: times of jobs, summaries
+# that hold them, and what shows these. And the stamp, which has a name of its own for each folder
+# of results.
 TIMED = (
     r"(benchmarks|logs|checkpoints)/.*|\.made_by|overview\.rst|report\.html|paper\.pdf|.*\.ipynb"
 )
 TIMED += r"|.*/(resources|(\w+_)?summary)\.(tsv|parquet)|.*/figures/(score_heatmap|training)/.*"
-# Settings of a study whose scores are of no interest: the fewest steps of t-SNE that scikit-learn allows, few starts of k-means.
+# Settings of a study whose scores are of no interest: the fewest steps of t-SNE that scikit-learn
+# allows, few starts of k-means.
 CHEAP = {"embedding": {"max_iter": 250}, "clustering": {"n_init": 3}}
 
 
@@ -54,7 +58,7 @@ class Workflow:
             copy(source, folder / part)
 
     def copied(self, folder: Path) -> "Workflow":
-        """Return a copy of the workflow and of all that it has made, with the times of the files."""
+        """Return a copy of the workflow and of all results, with the times of the files."""
         return Workflow(shutil.copytree(self.folder, folder))
 
     def add_family(self, name: str, hyperparameters: str, model: str) -> None:
@@ -70,14 +74,18 @@ class Workflow:
     def snakemake(
         self, *arguments: str, prefix: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess:
-        """Run Snakemake to its end, without the data directory of the tests; standard error is part of stdout."""
+        """Run Snakemake to its end, without the data directory of the tests; standard error is part
+        of stdout.
+        """
         return subprocess.run(
             [*prefix, *SNAKEMAKE, *arguments], **self._streams(), timeout=1800, check=False
         )
 
     @contextmanager
     def started(self, *arguments: str, prefix: tuple[str, ...] = ()) -> Iterator[subprocess.Popen]:
-        """Start Snakemake likewise, as a session of its own; what is left of it ends with the block."""
+        """Start Snakemake likewise, as a session of its own; what is left of it ends with the
+        block.
+        """
         process = subprocess.Popen(
             [*prefix, *SNAKEMAKE, *arguments], **self._streams(), start_new_session=True
         )
@@ -105,7 +113,8 @@ class Workflow:
 
 
 def differing(results: Path, expected: Path) -> set[str]:
-    """Return the files of a results folder that are not, byte for byte, in another one, which may hold more.
+    """Return the files of a results folder that are not, byte for byte, in another one, which may
+    hold more.
 
     Left out is what says when or how fast jobs ran, and what holds such.
     """
@@ -144,7 +153,9 @@ def job(
 def write_by_hand(
     path: Path, adata: ad.AnnData, counts: np.ndarray, dtype, index_dtype="<i4", layout: str = "csr"
 ) -> None:
-    """Write an AnnData file with the cells and genes of adata and with counts of any type and byte order."""
+    """Write an AnnData file with the cells and genes of adata and with counts of any type and byte
+    order.
+    """
     with h5py.File(path, "w") as file:
         ad.io.write_elem(file, "obs", adata.obs)
         ad.io.write_elem(file, "var", adata.var)

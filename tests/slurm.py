@@ -1,7 +1,9 @@
-"""A Slurm of one private node on this machine, for tests: controller, node and munge as processes of our own.
+"""A Slurm of one private node on this machine, for tests: controller, node and munge as processes
+of our own.
 
-The node has a counted GPU that is none. A job that takes more memory than it asked for is killed within a second or two. There is
-no database of past jobs, so what became of a job is read from the controller, which remembers it for a day.
+The node has a counted GPU that is none. A job that takes more memory than it asked for is killed
+within a second or two. There is no database of past jobs, so what became of a job is read from
+the controller, which remembers it for a day.
 """
 
 import os
@@ -15,7 +17,8 @@ from pathlib import Path
 
 PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "squeue", "scontrol", "sinfo")
 SEARCHED = f"{os.environ['PATH']}:/usr/sbin:/sbin"  # daemons lie where users do not look
-# What Snakemake is told: jobs are asked after by squeue, since there is no database of accounts and of past jobs.
+# What Snakemake is told: jobs are asked after by squeue, since there is no database of accounts and
+# of past jobs.
 ALONE = [
     "--slurm-no-account",
     "--slurm-status-command",
@@ -113,7 +116,9 @@ class Slurm:
                 link.unlink()
 
     def jobs(self) -> list[dict[str, str]]:
-        """Return all jobs that the controller knows, first to last, by the names that scontrol gives their properties."""
+        """Return all jobs that the controller knows, first to last, by the names that scontrol
+        gives their properties.
+        """
         records = self.command("scontrol", "--oneliner", "show", "jobs").splitlines()
         return [
             dict(re.findall(r"(\S+?)=(.*?)(?= \S+?=|$)", record))

@@ -1,15 +1,18 @@
-"""The one small study that is run to its report, whose results many tests look at, each from another side.
+"""The one small study that is run to its report, whose results many tests look at, each from
+another side.
 
-It has a model of each fate: one from which cells can be drawn; a family as a method developer would add it, whose loss is not a
-number for one of two seeds; one of more components than cells, which always fails; and one that predicts. The first two have the
-width of the floor that each study has, so that there is one floor.
+It has a model of each fate: one from which cells can be drawn; a family as a method developer
+would add it, whose loss is not a number for one of two seeds; one of more components than cells,
+which always fails; and one that predicts. The first two have the width of the floor that each
+study has, so that there is one floor.
 """
 
 from pathlib import Path
 
 from helpers import CHEAP, Workflow
 
-# A family as a method developer would add it: a linear autoencoder, whose loss is not a number for one seed.
+# A family as a method developer would add it: a linear autoencoder, whose loss is not a number for
+# one seed.
 TOY_HYPERPARAMETERS = """
 from pydantic import Field
 from sclatent.families.base import BaseHyperparameters
@@ -34,7 +37,8 @@ class Model(LatentModel):
         self.factor = torch.nan if torch.initial_seed() == hyperparameters.bad_seed else 1.0
 
     def loss(self, batch, progress=1.0):
-        return {"loss": self.factor * squared_error(batch.x, self.decode(self.encode(batch.seen).mean)).mean()}
+        decoded = self.decode(self.encode(batch.seen).mean)
+        return {"loss": self.factor * squared_error(batch.x, decoded).mean()}
 
     def encode(self, seen, condition=None):
         z = self.encoder(seen)
@@ -45,7 +49,10 @@ class Model(LatentModel):
 """
 QUICK = {"epochs": 3, "batch_size": 256}
 DOTS = {"title": "Dots", "format": "blobs", "blobs": {"n_cells": 40}, "normalization": "none"}
-LONG_TITLE = "Autoencoder_ with a *long* title of <more> than fifty letters & </script><script>spoilt()</script>"
+LONG_TITLE = (
+    "Autoencoder_ with a *long* title of <more> than fifty letters & "
+    "</script><script>spoilt()</script>"
+)
 STUDIES = {
     "small": {
         "title": "Small",

@@ -1,10 +1,10 @@
 """Cells per second of training on a GPU, beside the processor's in the same run.
 
-    python tests/benchmarks/gpu.py [cells]
+python tests/benchmarks/gpu.py [cells]
 
-Draws 2,000 genes at a density of 7 % for 100,000 cells unless told, and trains the beta-VAE of two widths for two epochs in
-batches of 256 and of 4,096, exact and in bfloat16, five times on each device in turn. Prints the medians and their ratio, and
-needs a CUDA device.
+Draws 2,000 genes at a density of 7 % for 100,000 cells unless told, and trains the beta-VAE of
+two widths for two epochs in batches of 256 and of 4,096, exact and in bfloat16, five times on
+each device in turn. Prints the medians and their ratio, and needs a CUDA device.
 """
 
 import statistics
@@ -50,7 +50,8 @@ def main() -> None:
         Values(counts.log1p(), np.arange(n_cells).astype(str), np.ones(n_cells, dtype=bool))
     )
     print(
-        f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {torch.get_num_threads()} threads"
+        f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {torch.get_num_threads()} "
+        f"threads"
     )
     keep_freed_memory()
     rows = []

@@ -1,10 +1,12 @@
-"""Time and memory from a large .h5ad to preprocessed data, over four sizes: is time linear in cells, and memory bounded?
+"""Time and memory from a large .h5ad to preprocessed data, over four sizes: is time linear in
+cells, and memory bounded?
 
-    python tests/benchmarks/large_data.py [cells]
+python tests/benchmarks/large_data.py [cells]
 
-Draws counts of 20,000 genes at a density of 5 % for 1/8, 1/4, 1/2 and all of the cells (300,000 unless told), runs the workflow's
-rules ingest and preprocess on each in a temporary folder, with 2,000 variable genes, scaling and a tenth held out, and prints
-what Snakemake measured. Needs 20 bytes of disk a count.
+Draws counts of 20,000 genes at a density of 5 % for 1/8, 1/4, 1/2 and all of the cells (300,000
+unless told), runs the workflow's rules ingest and preprocess on each in a temporary folder, with
+2,000 variable genes, scaling and a tenth held out, and prints what Snakemake measured. Needs 20
+bytes of disk a count.
 """
 
 import sys
@@ -93,7 +95,8 @@ def main() -> None:
     slope, intercept = np.polyfit(table["cells"], table["all_s"], 1)
     residual = (table["all_s"] - slope * table["cells"] - intercept).abs().max()
     print(
-        f"{slope * 1e5:.1f} s per 100,000 cells, plus {intercept:.1f} s; largest deviation from the line {residual:.1f} s"
+        f"{slope * 1e5:.1f} s per 100,000 cells, plus {intercept:.1f} s; largest deviation "
+        f"from the line {residual:.1f} s"
     )
     print(
         f"largest resident memory {table[['ingest_mb', 'preprocess_mb']].to_numpy().max():.0f} MB"

@@ -1,10 +1,12 @@
-"""Time and memory of training on large data, over four sizes: is time linear in cells, and memory below 8 GB?
+"""Time and memory of training on large data, over four sizes: is time linear in cells, and memory
+below 8 GB?
 
-    python tests/benchmarks/large_training.py [cells]
+python tests/benchmarks/large_training.py [cells]
 
-Draws 2,000 genes at a density of 7 % for 1/8, 1/4, 1/2 and all of the cells (1,000,000 unless told) and, in a process of its own,
-reads each file and trains the 128-32-16 beta-VAE for two epochs in batches of 256 on two threads, as the workflow's rule train
-does. Needs 1.2 KB of disk a cell.
+Draws 2,000 genes at a density of 7 % for 1/8, 1/4, 1/2 and all of the cells (1,000,000 unless
+told) and, in a process of its own, reads each file and trains the 128-32-16 beta-VAE for two
+epochs in batches of 256 on two threads, as the workflow's rule train does. Needs 1.2 KB of disk
+a cell.
 """
 
 import json
@@ -31,7 +33,9 @@ MOST_MEMORY = 8000  # MB
 
 
 def write_values(path: Path, n_cells: int) -> None:
-    """Write what training reads of a file of the kind "preprocessed" with n_cells cells, piece by piece."""
+    """Write what training reads of a file of the kind "preprocessed" with n_cells cells, piece by
+    piece.
+    """
     rng = np.random.default_rng(0)
     rates = draw_rates(rng, N_GENES, DENSITY)
     names = [f"cell_{i}" for i in range(n_cells)]
@@ -49,8 +53,11 @@ def write_values(path: Path, n_cells: int) -> None:
 
 
 def measure(path: Path) -> dict[str, float]:
-    """Return the seconds of reading and of training, and the largest resident memory of this process (MB)."""
-    # Not imported by the process that writes and prints: the largest memory that Linux reports begins with that of the parent.
+    """Return the seconds of reading and of training, and the largest resident memory of this
+    process (MB).
+    """
+    # Not imported by the process that writes and prints: the largest memory that Linux reports
+    # begins with that of the parent.
     from pbmc3k import configuration, settings_of
 
     from sclatent.common.determinism import make_deterministic
@@ -96,11 +103,13 @@ def main() -> None:
     slope, intercept = np.polyfit(table["cells"], seconds, 1)
     residual = (seconds - slope * table["cells"] - intercept).abs().max()
     print(
-        f"{slope * 1e5:.2f} s per 100,000 cells, plus {intercept:.1f} s; largest deviation from the line {residual:.1f} s"
+        f"{slope * 1e5:.2f} s per 100,000 cells, plus {intercept:.1f} s; largest deviation "
+        f"from the line {residual:.1f} s"
     )
     memory = table["mb"].max()
     print(
-        f"{'reached' if memory < MOST_MEMORY else 'missed'}: largest resident memory {memory:.0f} MB, target {MOST_MEMORY}"
+        f"{'reached' if memory < MOST_MEMORY else 'missed'}: largest resident memory "
+        f"{memory:.0f} MB, target {MOST_MEMORY}"
     )
 
 

@@ -1,7 +1,7 @@
 """PBMC 3k and the models of the configuration as the workflow trains them, for benchmarks.
 
-Without pbmc3k_raw.h5ad in a folder of SCLATENT_DATA or in data/, counts of its shape and density stand for it, without
-cell types.
+Without pbmc3k_raw.h5ad in a folder of SCLATENT_DATA or in data/, counts of its shape and density
+stand for it, without cell types.
 """
 
 import sys

@@ -1,4 +1,6 @@
-"""The beta-VAE and its training as PyTorch's own modules, Dataset and DataLoader give them, for training.py to compare with."""
+"""The beta-VAE and its training as PyTorch's own modules, Dataset and DataLoader give them, for
+training.py to compare with.
+"""
 
 import time
 from itertools import pairwise
@@ -52,7 +54,8 @@ class PlainVAE(nn.Module):
         return reconstruction + self.beta * kl
 
     def flops_per_cell(self) -> int:
-        """Return the floating-point operations of the products of one cell's step: 2 a weight forward, 4 backward.
+        """Return the floating-point operations of the products of one cell's step: 2 a weight
+        forward, 4 backward.
 
         Backward the first layer has but 2, since its input needs no gradient.
         """
@@ -72,7 +75,9 @@ def mlp(widths: list[int]) -> nn.Sequential:
 def plain_epoch(
     model: PlainVAE, x: np.ndarray, epochs: int, batch_size: int
 ) -> tuple[float, float]:
-    """Return the mean seconds of an epoch on cells x (N, G) after the first, and the loss of the last one."""
+    """Return the mean seconds of an epoch on cells x (N, G) after the first, and the loss of the
+    last one.
+    """
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     batches = DataLoader(Rows(x), batch_size=batch_size, shuffle=True)
     for epoch in range(1 + epochs):

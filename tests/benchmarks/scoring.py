@@ -1,9 +1,10 @@
-"""Seconds that it takes to score one latent of 20,000 cells: clusters, their scores, the latent's own, and a prediction.
+"""Seconds that it takes to score one latent of 20,000 cells: clusters, their scores, the latent's
+own, and a prediction.
 
-    python tests/benchmarks/scoring.py [cells]
+python tests/benchmarks/scoring.py [cells]
 
-Draws a latent of 10 dimensions with nine cell types in two conditions (20,000 cells unless told), and 2,000 genes for the two
-conditions of one type, a fifth of the cells.
+Draws a latent of 10 dimensions with nine cell types in two conditions (20,000 cells unless
+told), and 2,000 genes for the two conditions of one type, a fifth of the cells.
 """
 
 import sys
@@ -87,7 +88,8 @@ def main() -> None:
         total += seconds
         print(f"{name}: {seconds:.1f} s", flush=True)
     print(
-        f"{'reached' if total < MOST_SECONDS else 'missed'}: {n_cells} cells in {total:.1f} s, target {MOST_SECONDS}"
+        f"{'reached' if total < MOST_SECONDS else 'missed'}: {n_cells} cells in {total:.1f} s, "
+        f"target {MOST_SECONDS}"
     )
 
 

@@ -1,10 +1,12 @@
-"""Seconds per epoch of scVI, for training.py: run by the interpreter that has scvi-tools, which needs nothing of this project.
+"""Seconds per epoch of scVI, for training.py: run by the interpreter that has scvi-tools, which
+needs nothing of this project.
 
-    python scvi_epochs.py THREADS EPOCHS CELLS.h5ad
+python scvi_epochs.py THREADS EPOCHS CELLS.h5ad
 
-Trains on the CPU in batches of 256 with three hidden layers of 128 and six latent dimensions; the rest is scVI's own. Its hidden
-layers have one width, so that 128-32-16 is not to be had: beside the layers next to the genes, the others cost little. The last
-line printed is JSON, {"seconds": the mean of an epoch}; the first epoch is not counted.
+Trains on the CPU in batches of 256 with three hidden layers of 128 and six latent dimensions;
+the rest is scVI's own. Its hidden layers have one width, so that 128-32-16 is not to be had:
+beside the layers next to the genes, the others cost little. The last line printed is JSON,
+{"seconds": the mean of an epoch}; the first epoch is not counted.
 """
 
 import json
@@ -29,7 +31,9 @@ class Clock(Callback):
 
 
 def seconds_per_epoch(path: str, epochs: int) -> float:
-    """Return the mean seconds of an epoch on the layer "counts" of a file, after the first of some epochs."""
+    """Return the mean seconds of an epoch on the layer "counts" of a file, after the first of some
+    epochs.
+    """
     cells = ad.read_h5ad(path)
     scvi.model.SCVI.setup_anndata(cells, layer="counts")
     model = scvi.model.SCVI(cells, n_hidden=128, n_layers=3, n_latent=6)

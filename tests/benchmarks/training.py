@@ -1,16 +1,17 @@
 """Speed of training on PBMC 3k beside a plain PyTorch loop and scVI.
 
-    python tests/benchmarks/training.py [rounds]
+python tests/benchmarks/training.py [rounds]
 
-Measures in rounds (5 unless told), all variants in each and each in a process of its own, and prints medians of the seconds per
-epoch in batches of 256 on two threads, their ratios, and which targets are reached. Variants, all of a beta-VAE but scVI:
+Measures in rounds (5 unless told), all variants in each and each in a process of its own, and
+prints medians of the seconds per epoch in batches of 256 on two threads, their ratios, and which
+targets are reached. Variants, all of a beta-VAE but scVI:
 
 - plain: a Dataset and a DataLoader of dense cells, and the loop that anyone would write;
-- fp32, bf16: the function that the workflow's rule train calls, with that precision; bf16 is the fast mode;
-- scVI: its own model on the counts, by the interpreter in .venv-scvi if `make bench` could make that.
+- fp32, bf16: the function that the rule train calls, with that precision; bf16 is the fast mode;
+- scVI: its own model on the counts, by the interpreter in .venv-scvi if `make bench` made that.
 
-The share of the peak counts the operations of the dense products, whether the trainer makes them or cheaper sparse ones: beyond
-100 % there is less to compute than that.
+The share of the peak counts the operations of the dense products, whether the trainer makes them
+or cheaper sparse ones: beyond 100 % there is less to compute than that.
 """
 
 import json
@@ -46,7 +47,8 @@ LEAST_SHARE_OF_PEAK = 0.8  # of fp32
 
 
 class Case(NamedTuple):
-    """A model of the configuration on all genes or variable ones, and for how many epochs it is trained to be measured.
+    """A model of the configuration on all genes or variable ones, and for how many epochs it is
+    trained to be measured.
 
     targets: how many times as fast as other variants the fast mode should be.
     """
@@ -66,7 +68,9 @@ CASES = [
 
 
 def our_epoch(config: Config, case: Case, precision: str, adata: ad.AnnData) -> tuple[float, float]:
-    """Return the seconds of an epoch as the workflow trains, and the loss of the last one; the first one is not counted."""
+    """Return the seconds of an epoch as the workflow trains, and the loss of the last one; the
+    first one is not counted.
+    """
     seconds = []
     for epochs in (1, 1 + case.epochs):
         make_deterministic(0, THREADS)
@@ -82,7 +86,9 @@ def our_epoch(config: Config, case: Case, precision: str, adata: ad.AnnData) -> 
 
 
 def peak_flops() -> float:
-    """Return the floating-point operations a second of the fastest of ten float32 products of large matrices."""
+    """Return the floating-point operations a second of the fastest of ten float32 products of large
+    matrices.
+    """
     a, b = torch.rand(2, SIDE, SIDE)
     product, seconds = torch.empty(SIDE, SIDE), math.inf
     for _ in range(10):
@@ -93,7 +99,9 @@ def peak_flops() -> float:
 
 
 def measure(case: Case, variant: str, path: Path) -> dict[str, float]:
-    """Return seconds per epoch and last loss of a variant on the cells of a file, and the peak beside them."""
+    """Return seconds per epoch and last loss of a variant on the cells of a file, and the peak
+    beside them.
+    """
     torch.set_num_threads(THREADS)
     config, adata, peak = configuration(), ad.read_h5ad(path), peak_flops()
     if variant == "plain":
@@ -161,7 +169,9 @@ def products(config: Config, case: Case, adata: ad.AnnData) -> str:
 
 
 def summary(config: Config, of_case: dict[str, ad.AnnData], measured: pd.DataFrame) -> pd.DataFrame:
-    """Return medians over the rounds by case and variant, with the extremes of the seconds, ratios, and shares of the peak."""
+    """Return medians over the rounds by case and variant, with the extremes of the seconds, ratios,
+    and shares of the peak.
+    """
     groups = measured.groupby(["case", "variant"], sort=False)
     table = groups[["seconds", "loss"]].median()
     table.insert(1, "least", groups["seconds"].min())
@@ -201,7 +211,8 @@ def print_targets(table: pd.DataFrame) -> None:
         share = table.loc[(case.name, "fp32"), "% of peak"] / 100
         verdict = "reached" if share >= LEAST_SHARE_OF_PEAK else "missed"
         print(
-            f"{verdict}: {case.name}, fp32 at {share:.0%} of the peak of its products, target {LEAST_SHARE_OF_PEAK:.0%}"
+            f"{verdict}: {case.name}, fp32 at {share:.0%} of the peak of its products, target "
+            f"{LEAST_SHARE_OF_PEAK:.0%}"
         )
 
 
@@ -219,12 +230,14 @@ def main() -> None:
     if not SCVI.exists():
         print("scVI is not measured, since `make .venv-scvi/.ready` has not made its environment")
     print(
-        f"load of the machine before: {os.getloadavg()[0]:.1f}; beside other work none of this holds"
+        f"load of the machine before: {os.getloadavg()[0]:.1f}; beside other work none of this "
+        f"holds"
     )
     measured = measure_rounds(of_case, rounds)
     table = summary(config, of_case, measured)
     print(
-        f"medians of {rounds}; seconds per epoch; peak of fp32 products {measured['peak'].median() / 1e9:.0f} GFLOP/s"
+        f"medians of {rounds}; seconds per epoch; peak of fp32 products "
+        f"{measured['peak'].median() / 1e9:.0f} GFLOP/s"
     )
     print(table.to_string(float_format=lambda x: f"{x:.4g}", na_rep=""))
     print_targets(table)

@@ -1,10 +1,11 @@
 """Whether the fast mode of training costs agreement of k-means with cell types on PBMC 3k.
 
-    python tests/benchmarks/training_scores.py [epochs]
+python tests/benchmarks/training_scores.py [epochs]
 
-Trains the AE and the beta-VAE of the PBMC3k report (200 epochs unless told) with five seeds in fp32 and in bf16, and prints mean
-and standard deviation over seeds of the scores of k-means on the mean latents, and whether their difference is within the seeds'
-spread: at most the standard deviation of the two, root mean square. Needs pbmc3k_raw.h5ad in a folder of SCLATENT_DATA or in
+Trains the AE and the beta-VAE of the PBMC3k report (200 epochs unless told) with five seeds in
+fp32 and in bf16, and prints mean and standard deviation over seeds of the scores of k-means on
+the mean latents, and whether their difference is within the seeds' spread: at most the standard
+deviation of the two, root mean square. Needs pbmc3k_raw.h5ad in a folder of SCLATENT_DATA or in
 data/.
 """
 
@@ -71,7 +72,8 @@ def main() -> None:
             difference, spread = fast.mean() - exact.mean(), ((exact.var() + fast.var()) / 2) ** 0.5
             print(
                 f"{'reached' if abs(difference) <= spread else 'missed'}: {model} {metric}, "
-                f"fp32 {exact.mean():.3f} ± {exact.std():.3f}, bf16 {fast.mean():.3f} ± {fast.std():.3f}, "
+                f"fp32 {exact.mean():.3f} ± {exact.std():.3f}, bf16 {fast.mean():.3f} ± "
+                f"{fast.std():.3f}, "
                 f"difference {difference:+.3f}, target within {spread:.3f}",
                 flush=True,
             )

@@ -5,6 +5,7 @@ import numpy as np
 import scanpy as sc
 
 from sclatent.clustering.communities import community_graph, louvain
+from sclatent.config.datasets import Flavor
 from sclatent.data.preprocess import variable_genes
 from sclatent.io.blocks import is_lazy
 from sclatent.metrics.principal_components import leading_components
@@ -13,7 +14,7 @@ from sclatent.metrics.principal_components import leading_components
 def data_clusters(
     adata: ad.AnnData,
     n_top_genes: int | None,
-    flavor: str,
+    flavor: Flavor,
     scale: bool,
     n_pcs: int,
     n_neighbors: int,

@@ -21,7 +21,8 @@ AGAIN = "run the same command again"
 # How Snakemake explains a job, and what to say instead: the values themselves can fill pages.
 REASONS = {
     r"Params have changed since last execution: .*": "Its settings or its code have changed",
-    r"Set of input files has changed since last execution: .*": "Its set of input files has changed",
+    r"Set of input files has changed since last execution: .*": "Its set of input files has "
+    "changed",
 }
 LONGEST_REASON = 300  # characters
 LOCKED = (
@@ -96,7 +97,7 @@ def in_words(record: logging.LogRecord) -> bool:
 
 
 def _short(reason: str) -> str:
-    """Return Snakemake's reason for a job without the values and files that it lists, long or not."""
+    """Return Snakemake's reason for a job without the values and files that it lists."""
     for pattern, words in REASONS.items():
         reason = re.sub(pattern, words, reason)
     return textwrap.shorten(reason, LONGEST_REASON, placeholder=" ...")

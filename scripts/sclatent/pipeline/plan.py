@@ -231,7 +231,7 @@ class Plan:
         ]
 
     def perturbed_datasets(self, study: str) -> list[str]:
-        """Return the data sets on which a study predicts treated cells: held out, then in sample."""
+        """Return the data sets of a study's predictions: held out, then in sample."""
         settings = self.study(study)
         if "perturbation" not in settings.evaluations:
             return []

@@ -1,4 +1,6 @@
-"""Checks before jobs run: the files of data sets, the folder of results, and who made what is there."""
+"""Checks before jobs run: the files of data sets, the folder of results, and who made what is
+there.
+"""
 
 import json
 import os

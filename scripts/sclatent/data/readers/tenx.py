@@ -121,7 +121,8 @@ def _read_folder(paths: list[Path], name: Path) -> ad.AnnData:
     shape = tuple(values.shape)
     if shape != (len(barcodes), len(genes)):
         raise UserError(
-            f"{name / path_of['matrix'].name} holds {shape[0]} cells and {shape[1]} genes, but there "
+            f"{name / path_of['matrix'].name} holds {shape[0]} cells and {shape[1]} genes, but "
+            f"there "
             f"are {len(barcodes)} barcodes and {len(genes)} genes in the tables beside it; bring "
             "the folder again"
         )

@@ -1,7 +1,6 @@
 """Settings of Sphinx; `make docs` builds the pages into docs/_build/html."""
 
 import sys
-import tomllib
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -9,10 +8,12 @@ from pydantic import BaseModel
 PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT / "scripts"))
 
+from sclatent import __version__  # noqa: E402 - found by the path above
+
 project = "sclatent"
 author = "The sclatent developers"
 project_copyright = author
-release = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+release = __version__
 
 extensions = [
     "myst_parser",
@@ -32,6 +33,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 napoleon_google_docstring = False
+napoleon_custom_sections = ["Source"]
 add_module_names = False
 
 html_theme = "furo"

@@ -17,7 +17,7 @@ def subsample(cells: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray
 
 
 def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
-    """Return scPerturb's E-distance, 2 E|X - Y|^2 - E|X - X'|^2 - E|Y - Y'|^2.
+    """Return scPerturb's E-distance, ``2 E|X - Y|^2 - E|X - X'|^2 - E|Y - Y'|^2``.
 
     Parameters
     ----------
@@ -32,10 +32,10 @@ def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
     Notes
     -----
     Distances are squared Euclidean ones. Means within a sample are over its N (N - 1) pairs of
-    different cells, so that the estimate is unbiased: it is 0 on average for equal distributions,
-    and may be slightly negative. With squared distances the spread of the samples cancels. What is
-    left is twice the squared distance of the means, less what chance adds to it, and that is how
-    it is computed.
+    different cells, so that the estimate is unbiased: its mean is 0 for equal distributions, and
+    single values can be slightly negative. With squared distances, the spread of the samples
+    cancels. What remains is twice the squared distance of the means, minus what chance adds to it.
+    The function computes this form.
 
     Source
     ------
@@ -48,7 +48,7 @@ def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the squared maximum mean discrepancy, E k(X, X') + E k(Y, Y') - 2 E k(X, Y).
+    """Return the squared maximum mean discrepancy, ``E k(X, X') + E k(Y, Y') - 2 E k(X, Y)``.
 
     Parameters
     ----------
@@ -62,10 +62,10 @@ def mmd(x: np.ndarray, y: np.ndarray) -> float:
 
     Notes
     -----
-    The kernel k(a, b) is the mean over s in `MMD_BANDWIDTHS` of exp(-|a - b|^2 / (2 s h^2)), where
-    h is the median Euclidean distance over all pairs of the pooled cells. Means within a sample
-    are over its N (N - 1) pairs of different cells: the estimate is unbiased and may be slightly
-    negative.
+    The kernel k(a, b) is the mean over s in `MMD_BANDWIDTHS` of ``exp(-|a - b|^2 / (2 s h^2))``.
+    Here h is the median Euclidean distance over all pairs of the pooled cells. Means within a
+    sample are over its N (N - 1) pairs of different cells. So the estimate is unbiased, and single
+    values can be slightly negative.
 
     Source
     ------

@@ -1,7 +1,7 @@
 """What the rules compute from the configuration: names, settings and files of every job.
 
 `Plan` knows nothing of Snakemake, so that it can be tested without it. Rules ask it for identifiers
-first, such as the `Run`s of a study, and write their paths last.
+first, such as each `Run` of a study, and write their paths last.
 """
 
 from dataclasses import dataclass

@@ -115,7 +115,7 @@ def perturbation_headline(
 
     Returns
     -------
-    A row of text per data set, split, condition and predictor.
+    A row of text per predictor of each data set, of a split and a condition.
     """
     rows = []
     over_types = summary.loc[summary["cell_type"] == OVER_TYPES].fillna({"model": ""})

@@ -36,6 +36,8 @@ FIGURES = [
     "drawn_cells",
     "score_heatmap",
 ]
+# As wide as the floor that each study has, so that no other floor comes with a model.
+WIDE = {"latent_dim": 50}
 REPORTING = ["Writing the first page of the report", "Building the report"]
 
 
@@ -393,11 +395,11 @@ def test_models_that_are_told_conditions_or_labels_go_through(workflow):
         "phases": [{"objective": "supervised"}, {"objective": "semi_supervised"}],
     }
     guided = {
-        "hyperparameters": {"n_components": 20, "likelihood": "nb"},
+        "hyperparameters": {**WIDE, "n_components": 20, "likelihood": "nb"},
         "supervision": {"labels": "louvain", "dataset": "few"},
     }
     conditional = {
-        "hyperparameters": {"n_components": 10},
+        "hyperparameters": {**WIDE, "n_components": 10},
         "supervision": {"labels": "cell_type", "share": 0.5},
     }
     models = {
@@ -422,6 +424,7 @@ def test_models_that_are_told_conditions_or_labels_go_through(workflow):
             "datasets": ["dots"],
             "models": ["conditional"],
             "seeds": [0],
+            "evaluations": ["clustering"],
             **CHEAP,
         },
     }
@@ -455,13 +458,13 @@ def test_a_study_of_cells_held_out_looks_at_no_others(workflow):
         "datasets": ["held"],
         "models": ["mixture"],
         "seeds": [0],
-        "split": "held_out",
+        "cells": "held_out",
         **CHEAP,
     }
     mixture = {
         "title": "Mixture",
         "family": "gmvae",
-        "hyperparameters": {"n_components": 20},
+        "hyperparameters": {**WIDE, "n_components": 20},
         "training": QUICK,
     }
     workflow.configure(

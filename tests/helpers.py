@@ -142,7 +142,7 @@ def job(
     output = Names(output) if isinstance(output, dict) else output
     params, wildcards = Names(params or {}), Names(wildcards or {})
     named = {
-        "input": Names({"code": [], **input}),
+        "input": Names(input),
         "output": output,
         "params": params,
         "wildcards": wildcards,

@@ -27,7 +27,7 @@ def kmeans(points: np.ndarray, n_clusters: int, n_init: int, seed: int) -> np.nd
     n_clusters
         Number of clusters.
     n_init
-        Number of starts, of which the best is kept.
+        Number of starts; the best is kept.
     seed
         Seed of the starts.
 

@@ -238,7 +238,7 @@ class DrawnCells(Figure):
 
 
 class DrawnImages(DrawnCells):
-    """Drawn images, for data sets of images of which every pixel is kept."""
+    """Drawn images, for data sets of images that keep every pixel."""
 
     def subjects(self, study: str) -> dict[str, str]:
         titles = {}
@@ -260,7 +260,7 @@ class GeneMeans(Figure):
     """Predicted against real means of genes, for predicted treated cells."""
 
     def predictions(self, study: str) -> list[Predicted]:
-        """Return the predictions of a study of which there is such a figure."""
+        """Return the predictions of a study that have such a figure."""
         return self.plan.predicted(study)
 
     def subjects(self, study: str) -> dict[str, str]:

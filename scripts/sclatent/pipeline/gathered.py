@@ -60,7 +60,7 @@ class Gathered:
         return filled(f"{OF_MODEL}/{name}", study=study, dataset=datasets, model=models)
 
     def of_drawing_models(self, study: str, name: str) -> list[str]:
-        """Return a file per data set and model of which a study draws cells."""
+        """Return a file per data set and model from which a study draws cells."""
         datasets, models = self.plan.study(study).datasets, self.plan.drawing_models(study)
         return filled(f"{OF_MODEL}/{name}", study=study, dataset=datasets, model=models)
 

@@ -276,7 +276,7 @@ class Plan:
         return [f"results/studies/{study}/exports/{name}" for name in names]
 
     def drawn_pairs(self, study: str) -> list[tuple[str, str]]:
-        """Return each data set and model of which a study draws cells."""
+        """Return each data set and model from which a study draws cells."""
         models = self.drawing_models(study)
         return [(dataset, model) for dataset in self.study(study).datasets for model in models]
 

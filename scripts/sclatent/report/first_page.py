@@ -219,7 +219,7 @@ def models_table(
                 "model": model["title"],
                 "family": model["family"],
                 "latent width": str(read_record(records[name])["hyperparameters"]["latent_dim"]),
-                "is told of cells": labels_text(model["condition"], model["supervision"]),
+                "labels that it sees": labels_text(model["condition"], model["supervision"]),
                 "is a floor": "yes" if model["floor"] else "no",
                 "trained": f"{trained.loc[name, 'sum']} of {trained.loc[name, 'size']}",
             }

@@ -681,8 +681,10 @@ def test_a_clock_that_is_set_back_during_a_run_is_named(run, whole):
         held_training(run, process)
         in_days(run.folder / DATA, 1)  # when it was made, seen from a clock that is a day behind
         (run.folder / "hold").unlink()
-        cure = "when it is right, run the same command again"
+        cure = "when it is right, touch the input that Snakemake names above"
+        cure += ", and run the same command again"
         assert end_of(process) == [f"sclatent: the clock was moved during the run; {cure}"]
+    os.utime(run.folder / DATA)
     made(run, WEIGHTS)
     assert contents(run) == contents(whole)
 

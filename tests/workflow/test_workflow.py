@@ -620,7 +620,7 @@ def test_the_examples_of_the_readme_work(workflow):
         "seeds": [0],
         **CHEAP,
     }
-    mine["studies"]["mine"]["embedding"]["perplexity"] = 10
+    mine["studies"]["mine"]["embedding"] = {**CHEAP["embedding"], "perplexity": 10}
     (workflow.folder / "mine.yaml").write_text(yaml.safe_dump(mine))
     targets = [f"results/data/{name}/preprocessed.h5ad" for name in mine["datasets"]]
     run = workflow.snakemake(

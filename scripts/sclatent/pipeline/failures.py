@@ -39,7 +39,10 @@ FAULTS = {
     "Permission denied": (
         f"files or folders may not be written to; change their permissions and {AGAIN}"
     ),
-    "has older modification time": f"the clock was moved during the run; when it is right, {AGAIN}",
+    "has older modification time": (
+        "the clock was moved during the run; when it is right, touch the input that Snakemake "
+        f"names above, and {AGAIN}"
+    ),
 }
 
 

@@ -68,11 +68,6 @@ def check_folder(results: Path = RESULTS, state: Path = STATE) -> None:
     UserError
         If not.
     """
-    if results.exists() and not results.is_dir():
-        raise UserError(
-            f"'{results}' is a file, but results are written to a folder of that name; "
-            "move the file away"
-        )
     target = results if results.is_dir() else results.absolute().parent
     if not os.access(target, os.W_OK | os.X_OK):
         raise UserError(
@@ -89,7 +84,7 @@ def check_folder(results: Path = RESULTS, state: Path = STATE) -> None:
 
 
 def check_records(results: Path = RESULTS, state: Path = STATE) -> None:
-    """Check that Snakemake's records belong to these results.
+    """Check that there is a folder of results, or none, and that Snakemake's records belong to it.
 
     Snakemake compares the parameters of a job with those that it recorded. Without records, as in a
     copy of the folder `results` alone, it would take every file for up to date.
@@ -97,8 +92,13 @@ def check_records(results: Path = RESULTS, state: Path = STATE) -> None:
     Raises
     ------
     UserError
-        If the results have a stamp that the records do not have.
+        If `results` is a file, or has a stamp that the records do not have.
     """
+    if results.exists() and not results.is_dir():
+        raise UserError(
+            f"'{results}' is a file, but results are written to a folder of that name; "
+            "move the file away"
+        )
     stamp = _read_stamp(results)
     if stamp is not None and stamp != _read_stamp(state):
         raise UserError(

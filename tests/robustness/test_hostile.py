@@ -340,9 +340,8 @@ def test_a_configuration_puts_no_file_among_the_programs(tmp_path):
         "--cores", "1", "--configfile", "hostile.yaml", "--", "results/files/requests.py"
     )
     assert run.returncode == 1
-    (line,) = [line for line in run.stdout.splitlines() if line.startswith("sclatent: ")]
-    assert "datasets.mine.files.counts: 'requests.py' is in none of the data directories" in line
-    assert list(tmp_path.rglob("requests.py*")) == []
+    assert "fetch requests.py: 'requests.py' is in none of the data directories" in run.stdout
+    assert list(tmp_path.rglob("requests.py")) == []
 
 
 # Servers

@@ -17,10 +17,10 @@ PROFILES = sorted(path.parent.name for path in (PROJECT / "profiles").glob("*/co
 DATA = "results/data/digits/preprocessed.h5ad"
 # A family whose training fails if another one is under way.
 ALONE_HYPERPARAMETERS = """
-from sclatent.families.base import BaseHyperparameters
+from sclatent.families import pca
 
 
-class Hyperparameters(BaseHyperparameters):
+class Hyperparameters(pca.Hyperparameters):
     pass
 """
 ALONE = """

@@ -26,10 +26,10 @@ from sclatent.io.records import read_record
 # as a file is there.
 PROBE_HYPERPARAMETERS = """
 from pydantic import Field
-from sclatent.families.base import BaseHyperparameters
+from sclatent.families import pca
 
 
-class Hyperparameters(BaseHyperparameters):
+class Hyperparameters(pca.Hyperparameters):
     megabytes: int = Field(0, description="memory to take for some seconds")
 """
 PROBE = """

@@ -7,7 +7,8 @@ CONFIG ?= config/paper.yaml
 PYTEST = pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 SLOW = workflow or slurm or browser
 TORCH = $$(sed -n 's/^torch = \["\(.*\)"\]/\1/p' pyproject.toml)
-# What a fresh machine lacks comes with the environment, so that only $(PYTHON), make and a C library are needed.
+# The environment brings what a fresh machine lacks: only $(PYTHON), make and a C library are
+# needed.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := quickstart
@@ -73,8 +74,9 @@ clean:  ## remove the environment and everything that runs made, the reference r
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
 
-# All packages but torch come from the lock, checked by hash. torch's wheel is taken from wherever pip is set to look (CPU or
-# CUDA) and must be one of the wheels in requirements-torch.sha256. The last step compiles what umap caches on first import.
+# All packages but torch come from the lock, checked by hash. torch's wheel comes from wherever pip
+# is set to look (CPU or CUDA) and must be one of the wheels in requirements-torch.sha256. The last
+# step compiles what umap caches on first import.
 $(BIN)/.ready: requirements.lock requirements-torch.sha256
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sclatent needs Python 3.11 or newer; set PYTHON, as in: make PYTHON=python3.12")'
 	@echo "Setting up .venv (a few minutes, once)"
@@ -88,7 +90,7 @@ $(BIN)/.ready: requirements.lock requirements-torch.sha256
 	@$(BIN)/python -W ignore -c 'import umap'
 	@touch $@
 
-# scVI, which the benchmark of training compares with, with the same torch; its other packages are not ours.
+# scVI, for the benchmark of training, with the same torch; its other packages are not ours.
 .venv-scvi/.ready:
 	@echo "Setting up .venv-scvi (two minutes, once)"
 	@rm -rf .venv-scvi && $(PYTHON) -m venv .venv-scvi

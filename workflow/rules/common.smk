@@ -36,7 +36,7 @@ try:
     CONFIG = load(with_tables(config, BASE / "config"))
     PLAN = Plan(CONFIG)
     FIGURES = FigurePlan(PLAN)
-    GATHERED = Gathered(PLAN)
+    GATHERED = Gathered(PLAN, FIGURES)
     HOOKS = Hooks(PLAN)
     check_records()
 except UserError as error:

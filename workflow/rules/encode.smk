@@ -27,7 +27,9 @@ rule encode:
     params:
         code=code_with_family("encode"),
         seeds=of_study(lambda study: study.seeds),
-        condition=lambda wildcards: PLAN.labels_seen(wildcards.dataset, wildcards.model).condition,
+        condition=lambda wildcards: PLAN.visible_labels(
+            wildcards.dataset, wildcards.model
+        ).condition,
         cells=of_study(lambda study: study.cells),
         threads=CONFIG.threads,
     message:

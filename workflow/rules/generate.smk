@@ -32,7 +32,9 @@ rule generate:
     params:
         code=code_with_family("generate"),
         seeds=of_study(lambda study: study.seeds),
-        condition=lambda wildcards: PLAN.labels_seen(wildcards.dataset, wildcards.model).condition,
+        condition=lambda wildcards: PLAN.visible_labels(
+            wildcards.dataset, wildcards.model
+        ).condition,
         incomparable=lambda wildcards: PLAN.incomparable(wildcards.dataset, wildcards.model),
         threads=CONFIG.threads,
     message:

@@ -67,7 +67,9 @@ rule perturb:
         dataset=lambda wildcards: PLAN.table_entry(wildcards.dataset),
         held_out=lambda wildcards: wildcards.dataset not in CONFIG.datasets,
         seeds=of_study(lambda study: study.seeds),
-        condition=lambda wildcards: PLAN.labels_seen(wildcards.dataset, wildcards.model).condition,
+        condition=lambda wildcards: PLAN.visible_labels(
+            wildcards.dataset, wildcards.model
+        ).condition,
         threads=CONFIG.threads,
     message:
         "Predicting treated cells of {wildcards.dataset} with {wildcards.model}"

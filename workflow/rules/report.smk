@@ -49,7 +49,7 @@ rule overview:
         generation_summary=expand(
             "results/studies/{study}/generation_summary.tsv", study=CONFIG.run
         ),
-        benchmarks=list(GATHERED.benchmarks_of_run()),
+        benchmarks=list(GATHERED.benchmarks_of_run),
     output:
         "results/overview.rst",
     log:
@@ -70,7 +70,7 @@ rule overview:
         sources=PLAN.described_sources(),
         models=PLAN.described_models(),
         trained=[run.model for run in PLAN.runs],
-        rules=list(GATHERED.benchmarks_of_run().values()),
+        rules=list(GATHERED.benchmarks_of_run.values()),
     message:
         "Writing the first page of the report"
     script:

@@ -33,7 +33,7 @@ rule train:
     params:
         code=code_with_family("train"),
         settings=lambda wildcards: PLAN.settings_of_training(wildcards.model),
-        told=lambda wildcards: vars(PLAN.labels_seen(wildcards.dataset, wildcards.model)),
+        told=lambda wildcards: PLAN.visible_labels(wildcards.dataset, wildcards.model)._asdict(),
         threads=CONFIG.threads,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"

@@ -1,6 +1,6 @@
 """Models: a family with its hyper-parameters, the input of its networks, and its training."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     Field,
@@ -165,6 +165,14 @@ class Training(Section):
         if self.patience is not None and not self.validation:
             raise ValueError("patience needs validation, the share of the cells that it watches")
         return self
+
+
+class VisibleLabels(NamedTuple):
+    """Which labels of cells a training sees."""
+
+    condition: str | None  # the label that is the condition; None if the model uses none
+    labels: str | None  # cell_type or louvain, for supervised phases; None if there are none
+    labelled: str | None  # the data set of the labelled cells; None if there are none
 
 
 class Model(Section):

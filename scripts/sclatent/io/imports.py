@@ -5,7 +5,6 @@ and no others.
 """
 
 import ast
-import json
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,7 @@ def code_of(starts: Iterable[Path]) -> list[Path]:
     Parameters
     ----------
     starts
-        Scripts, notebooks or library files.
+        Scripts or library files.
 
     Returns
     -------
@@ -39,11 +38,11 @@ def code_of(starts: Iterable[Path]) -> list[Path]:
 
 
 def imported_names(path: Path) -> set[str]:
-    """Return the dotted names that a script, a module or a notebook imports.
+    """Return the dotted names that a script or a module imports.
 
     `from a import b` gives both a and a.b, since b may be a module or a name in a module.
     """
-    return set(_names_in(path, _source(path)))
+    return set(_names_in(path, path.read_text()))
 
 
 @cache  # most scripts need the same files
@@ -70,10 +69,3 @@ def _imported_files(path: Path) -> set[Path]:
     # A package holds only a docstring, so an imported file is always a module.
     files = {base.with_suffix(".py") for base in candidates}
     return {file for file in files if file.is_file()}
-
-
-def _source(path: Path) -> str:
-    if path.suffix != ".ipynb":
-        return path.read_text()
-    cells = json.loads(path.read_text())["cells"]
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")

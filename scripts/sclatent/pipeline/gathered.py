@@ -1,14 +1,14 @@
 """The files that rules gather: results of many jobs of a study, or of all studies of the run."""
 
 from collections.abc import Iterable
+from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from sclatent.pipeline.figures import FigurePlan
-from sclatent.pipeline.plan import KEPT, Plan, Run
+from sclatent.pipeline.plan import KEPT, Plan, Run, unique
 
-T = TypeVar("T")
 OF_DATASET = "results/studies/{study}/{dataset}"
 OF_MODEL = OF_DATASET + "/{model}"
 BENCHMARKS = "results/benchmarks"
@@ -44,10 +44,12 @@ class Gathered:
     ----------
     plan
         What the rules compute from the configuration.
+    figures
+        The same for figures.
     """
 
-    def __init__(self, plan: Plan):
-        self.plan = plan
+    def __init__(self, plan: Plan, figures: FigurePlan):
+        self.plan, self.figures = plan, figures
 
     def of_clustered_datasets(self, study: str, name: str) -> list[str]:
         """Return a file per data set whose latents a study clusters."""
@@ -104,7 +106,7 @@ class Gathered:
             *_per_dataset("embed_drawn", drawn if drawing else []),
             *_per_model("perturb", predicted, models),
         ]
-        return _unique(jobs)
+        return unique(jobs)
 
     def benchmarks(self, study: str) -> list[str]:
         """Return the file with time and memory of each of `jobs`."""
@@ -115,18 +117,18 @@ class Gathered:
         studies = self.plan.config.run
         clustered = [self.of_clustered_datasets(study, "scores.tsv") for study in studies]
         predicted = [self.perturbation_scores(study) for study in studies]
-        return _unique(path for paths in [*clustered, *predicted] for path in paths)
+        return unique([path for paths in [*clustered, *predicted] for path in paths])
 
+    @cached_property
     def benchmarks_of_run(self) -> dict[str, str]:
-        """Return the rule of every job that the report rests on, by the file of its benchmark."""
-        figures = FigurePlan(self.plan)
+        """The rule of every job that the report rests on, by the file of its benchmark."""
         rules = {}
         for rule, names in self.plan.preparations().items():
             rules |= {f"{BENCHMARKS}/{rule}/{name}.tsv": rule for name in names}
         for study in self.plan.config.run:
             rules[f"{BENCHMARKS}/collect/{study}.tsv"] = "collect"
         for study in self.plan.config.run:
-            for figure, subject in figures.figures_of(study):
+            for figure, subject in self.figures.figures_of(study):
                 rules[f"{BENCHMARKS}/figures/{study}/{figure}/{subject}.tsv"] = "figures"
         for study in self.plan.config.run:
             rules |= {job.benchmark(study): job.rule for job in self.jobs(study)}
@@ -155,7 +157,3 @@ def _per_model(rule: str, datasets: list[str], models: list[str]) -> list[Job]:
 
 def _per_dataset(rule: str, datasets: list[str]) -> list[Job]:
     return [Job(rule, dataset) for dataset in datasets]
-
-
-def _unique(values: Iterable[T]) -> list[T]:
-    return list(dict.fromkeys(values))

@@ -11,10 +11,9 @@ from typing import Any, Literal, TypeVar
 from sclatent.config.datasets import Dataset, name_without_treated
 from sclatent.config.floors import floors
 from sclatent.config.load import Config, held_out_datasets, published_files
-from sclatent.config.models import Model, Phase
+from sclatent.config.models import Model, Phase, VisibleLabels
 from sclatent.config.studies import Study
-from sclatent.families.base import BaseHyperparameters, MixtureHyperparameters
-from sclatent.families.registry import hyperparameters_class
+from sclatent.families.base import MixtureHyperparameters
 
 T = TypeVar("T")
 Split = Literal["held_out", "in_sample"]
@@ -52,25 +51,6 @@ class Run:
     def record(self) -> str:
         """The file of its record."""
         return f"{self.folder}/run.json"
-
-
-@dataclass(frozen=True)
-class LabelsSeen:
-    """The labels that a training sees.
-
-    Attributes
-    ----------
-    condition
-        Label that the model sees of each cell, None if its family is not conditional.
-    labels
-        Labels that guide the training: "cell_type", "louvain" or None.
-    labelled
-        Data set of the labelled cells, None if no labels guide the training.
-    """
-
-    condition: str | None
-    labels: str | None
-    labelled: str | None
 
 
 @dataclass(frozen=True)
@@ -126,10 +106,6 @@ class Plan:
         """Return the settings of a study."""
         return self.config.studies[name]
 
-    def family(self, model: str) -> type[BaseHyperparameters]:
-        """Return the hyper-parameters' class of a model, which says what its family can do."""
-        return hyperparameters_class(self.models[model].family)
-
     # ---- Data sets
 
     def table_entry(self, dataset: str) -> str:
@@ -157,7 +133,7 @@ class Plan:
     def sees_cell_types(self, model: str) -> bool:
         """Return whether a model sees the cell types of cells that it is scored on."""
         settings = self.models[model]
-        conditioned = self.family(model).conditional and settings.condition == "cell_type"
+        conditioned = settings.hyperparameters.conditional and settings.condition == "cell_type"
         supervision = settings.supervision
         return conditioned or (supervision is not None and supervision.labels == "cell_type")
 
@@ -174,19 +150,19 @@ class Plan:
             "share": share,
         }
 
-    def labels_seen(self, dataset: str, model: str) -> LabelsSeen:
+    def visible_labels(self, dataset: str, model: str) -> VisibleLabels:
         """Return which labels the training of a model on a data set sees."""
         settings = self.models[model]
-        condition = settings.condition if self.family(model).conditional else None
+        condition = settings.condition if settings.hyperparameters.conditional else None
         if settings.supervision is None:
-            return LabelsSeen(condition, None, None)
-        return LabelsSeen(
+            return VisibleLabels(condition, None, None)
+        return VisibleLabels(
             condition, settings.supervision.labels, settings.supervision.dataset or dataset
         )
 
     def label_files(self, dataset: str, model: str) -> dict[str, str]:
         """Return the files of labels that a training reads beside those of its data set."""
-        seen = self.labels_seen(dataset, model)
+        seen = self.visible_labels(dataset, model)
         files = {}
         if seen.labelled is not None and seen.labels == "louvain":
             files["clusters"] = f"results/data/{seen.labelled}/clusters.tsv"
@@ -208,7 +184,11 @@ class Plan:
 
     def generative_models(self, study: str) -> list[str]:
         """Return the models of a study from which cells can be drawn."""
-        return [name for name in self.study(study).models if self.family(name).generative]
+        return [
+            name
+            for name in self.study(study).models
+            if self.models[name].hyperparameters.generative
+        ]
 
     def drawing_models(self, study: str) -> list[str]:
         """Return the models of a study from which the study draws cells."""
@@ -220,7 +200,9 @@ class Plan:
         settings = self.study(study)
         if "generation" not in settings.evaluations:
             return []
-        models = [name for name in settings.models if not self.family(name).generative]
+        models = [
+            name for name in settings.models if not self.models[name].hyperparameters.generative
+        ]
         return [(dataset, model) for dataset in settings.datasets for model in models]
 
     def held_out_by_type(self, study: str, dataset: str) -> list[str]:
@@ -303,11 +285,11 @@ class Plan:
 
     def drawn_or_predicting_runs(self, study: str) -> list[Run]:
         """Return the trainings that a study draws cells from or predicts treated cells with."""
-        return _unique([*self.drawn_runs(study), *self.predicting_runs(study)])
+        return unique([*self.drawn_runs(study), *self.predicting_runs(study)])
 
     def runs_of(self, study: str) -> list[Run]:
         """Return every training that a study rests on."""
-        return _unique([*self.clustered_runs(study), *self.drawn_or_predicting_runs(study)])
+        return unique([*self.clustered_runs(study), *self.drawn_or_predicting_runs(study)])
 
     def _runs(self, study: str, datasets: list[str], models: list[str]) -> list[Run]:
         seeds = self.study(study).seeds
@@ -351,7 +333,7 @@ class Plan:
             return []
         predictors: dict[Split, list[str | None]] = {"held_out": [], "in_sample": []}
         for name in settings.models:
-            conditional = self.family(name).conditional
+            conditional = self.models[name].hyperparameters.conditional
             sees_treatment = conditional and self.models[name].condition == "condition"
             if sees_treatment and settings.perturbation.in_sample:
                 predictors["in_sample"].append(name)
@@ -379,7 +361,7 @@ class Plan:
     @cached_property
     def runs(self) -> list[Run]:
         """Every training that the studies of the run rest on."""
-        return _unique([run for study in self.config.run for run in self.runs_of(study)])
+        return unique([run for study in self.config.run for run in self.runs_of(study)])
 
     @cached_property
     def datasets_of_run(self) -> list[str]:
@@ -389,7 +371,7 @@ class Plan:
             if set(self.study(study).evaluations) != {"perturbation"}:
                 names += self.study(study).datasets
             names += self.perturbed_datasets(study)
-        return _unique(names)
+        return unique(names)
 
     def described_datasets(self) -> dict[str, dict[str, Any]]:
         """Return what the report says of each of `datasets_of_run`, by name."""
@@ -406,7 +388,7 @@ class Plan:
 
     def described_sources(self) -> dict[str, dict[str, str]]:
         """Return the titles of the table's data sets that the run reads, by name."""
-        names = _unique([self.table_entry(name) for name in self.datasets_of_run])
+        names = unique([self.table_entry(name) for name in self.datasets_of_run])
         return {name: {"title": self.config.datasets[name].title} for name in names}
 
     def described_models(self) -> dict[str, dict[str, Any]]:
@@ -423,7 +405,9 @@ class Plan:
                 described[name] = {
                     "title": title,
                     "family": model.family,
-                    "condition": model.condition if self.family(name).conditional else None,
+                    "condition": model.condition
+                    if self.models[name].hyperparameters.conditional
+                    else None,
                     "supervision": model.supervision and model.supervision.model_dump(),
                     "floor": name in study_floors or known_floor,
                 }
@@ -449,12 +433,12 @@ class Plan:
         """Return the jobs before training that the run rests on: names by rule."""
         label_datasets, clustered = [], []
         for dataset, model in sorted({(run.dataset, run.model) for run in self.runs}):
-            seen = self.labels_seen(dataset, model)
+            seen = self.visible_labels(dataset, model)
             if seen.labelled is not None and self.label_files(dataset, model):
                 label_datasets.append(seen.labelled)
                 clustered += [seen.labelled] if seen.labels == "louvain" else []
-        data = _unique([*self.datasets_of_run, *label_datasets])
-        sources = _unique([self.table_entry(name) for name in data])
+        data = unique([*self.datasets_of_run, *label_datasets])
+        sources = unique([self.table_entry(name) for name in data])
         balanced = {
             name: balance.by
             for name in data
@@ -463,12 +447,12 @@ class Plan:
         clustered += [name for name, by in balanced.items() if by == "louvain"]
         files = [file for name in sources for file in self.datasets[name].files.values()]
         return {
-            "fetch": _unique([file.name for file in files if file.name is not None]),
+            "fetch": unique([file.name for file in files if file.name is not None]),
             "ingest": sources,
             "preprocess": data,
-            "cluster_data": _unique(clustered),
+            "cluster_data": unique(clustered),
             "balance": list(balanced),
-            "perturb_data": _unique(
+            "perturb_data": unique(
                 [name for study in self.config.run for name in self.perturbed_datasets(study)]
             ),
         }
@@ -492,6 +476,6 @@ class Plan:
         return tables
 
 
-def _unique(values: list[T]) -> list[T]:
+def unique(values: list[T]) -> list[T]:
     """Return values without repetitions, in their order."""
     return list(dict.fromkeys(values))

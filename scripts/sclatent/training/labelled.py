@@ -11,6 +11,7 @@ from scipy import sparse
 from torch import Tensor
 
 from sclatent.common.errors import UserError
+from sclatent.config.models import VisibleLabels
 from sclatent.io.expression import (
     Values,
     check_none_held_out,
@@ -56,14 +57,6 @@ class TrainingData:
             condition=None if self.condition is None else self.condition[rows],
             label=None if self.label is None else self.label[rows],
         )
-
-
-class VisibleLabels(NamedTuple):
-    """Which labels of cells a training sees."""
-
-    condition: str | None  # the label that is the condition; None if the model uses none
-    labels: str | None  # cell_type or louvain, for supervised phases; None if there are none
-    labelled: str | None  # the data set of the labelled cells; None if there are none
 
 
 class DataFiles(NamedTuple):

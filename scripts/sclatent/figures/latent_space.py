@@ -61,7 +61,7 @@ def latent_space(
     """Draw a row per model: t-SNE with the true labels, with k-means and in 3-D, and UMAP.
 
     If cells have conditions, a last panel shows them on the UMAP. The seed is the one with a map in
-    three dimensions. The row of a model of which every seed failed says so.
+    three dimensions. If every seed of a model failed, its row says so.
 
     Parameters
     ----------

@@ -36,8 +36,8 @@ def latent_space_3d(
     datasets, models
         Titles by name.
     maps
-        AnnData of the kind "embedding" by "<data set>/<model>". A model of which every seed failed
-        is not in the list.
+        AnnData of the kind "embedding" by "<data set>/<model>". A model is not in
+        the list if every seed failed.
     """
     traces: list[go.Scatter3d] = []
     choices: dict[str, range] = {}  # the traces of each map by its title

@@ -49,7 +49,7 @@ def drawn_map(real: ad.AnnData, drawn: Mapping[str, ad.AnnData], n_neighbors: in
     table = pd.concat(tables)
     table.index = pd.RangeIndex(len(table)).astype(str)
     table = table.astype("category")
-    # Also types of which no cell was taken, so that every type looks as it does in other figures.
+    # Also types without a chosen cell, so that every type looks as it does in other figures.
     all_types = sorted({*table["cell_type"], *real.obs["cell_type"]})
     table["cell_type"] = table["cell_type"].cat.set_categories(all_types)
     notes = {name: _by_model(drawn, name) for name in ("seed", "absent")}

@@ -338,7 +338,7 @@ class NegativeBinomial(Poisson):
 
 
 class ZeroInflatedNegativeBinomial(NegativeBinomial):
-    """NB(library rho, theta) of counts, some of which are set to 0; see `zinb_log_prob`.
+    """NB(library rho, theta) of counts, with some counts set to 0; see `zinb_log_prob`.
 
     A second linear layer gives the log-odds of being set to 0.
     """

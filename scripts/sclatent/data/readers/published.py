@@ -24,7 +24,7 @@ def read_geo_kang(files: Files) -> ad.AnnData:
     Parameters
     ----------
     files
-        "archive": the series' raw archive, of which two matrices (genes x cells) with their
+        "archive": the series' raw archive; two of its matrices (genes x cells) and their
         barcodes are read. "genes": the gene table (Ensembl, symbol). "cells": the cell table, whose
         rows are the control cells and then the stimulated ones, in the order of the matrices. Its
         row names are the barcodes, with a 1 appended if both matrices have the barcode.

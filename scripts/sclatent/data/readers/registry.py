@@ -85,7 +85,7 @@ def read_annotation(paths: list[Path]) -> pd.DataFrame:
     Parameters
     ----------
     paths
-        One file: an .h5ad, of which obs is read, or text (.csv, or tabs) whose first column names
+        One file: an .h5ad, whose obs is read, or text (.csv, or tabs), whose first column names
         the cells.
 
     Raises

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.logging import logger
@@ -71,7 +72,12 @@ wildcard_constraints:
 
 def code_with_family(script):
     """Parameter function: the digest of a script and of the model family of the wildcards."""
-    return lambda wildcards: code_digest(script, *family_files(PLAN.models[wildcards.model].family))
+
+    @cache  # a study can have a thousand jobs per family
+    def digest(family):
+        return code_digest(script, *family_files(family))
+
+    return lambda wildcards: digest(PLAN.models[wildcards.model].family)
 
 
 def growing(base, per_mb):
